@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The operator's console: COM1 (interrupt-driven, 115200 8N1) and, for output, the framebuffer.
+ * Owns: the host UART, output serialisation, the input ring. Knows no shell and no log.
+ */
+#ifndef RAYOS_KERNEL_CONSOLE_H
+#define RAYOS_KERNEL_CONSOLE_H
+
+#include "kernel/lib/types.h"
+
+/** Polled, lock-free early output; usable from the first instruction on. */
+void console_early_init(void);
+
+/** Switch to interrupt-driven input and output. Context: once, after irq_init(). */
+void console_irq_init(void);
+
+/**
+ * Write bytes; "\n" becomes CR LF. A call is not mixed with another CPU's call.
+ * Context: any but NMI; with IRQs on it may wait for room, with IRQs off it polls.
+ */
+void console_write(const char *s, size_t len);
+
+/** The panic path: takes no lock, polls the UART. Context: any, including NMI. */
+void console_panic_write(const char *s, size_t len);
+
+/**
+ * Next input byte.
+ * @timeout_ns  how long to wait; 0 = do not wait; UINT64_MAX = for ever
+ * Context: thread, may sleep. Returns: 0..255, or -RAY_ETIMEDOUT.
+ */
+int console_getc(uint64_t timeout_ns);
+
+/** Bytes lost because the input ring was full, since boot. */
+uint64_t console_rx_dropped(void);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every marker line RayOS can print, with its fields: the one list. docs/markers.md is
+ * generated from it. A line is `RAYOS_AREA:EVENT key=value ...`; keys keep this order.
+ *
+ * M(symbol, "AREA:EVENT", "fields", "meaning")
+ */
+#define RAYOS_MARKERS(M)                                                                           \
+	M(BOOT_KERNEL_LOADED, "BOOT_MARKER:KERNEL_LOADED", "version", "the kernel runs its first C code") \
+	M(BOOT_MEMORY_READY, "BOOT_MARKER:MEMORY_READY", "total_mib free_mib",                      \
+	  "page allocator and heap work")                                                              \
+	M(BOOT_SUBSYSTEMS_READY, "BOOT_MARKER:SUBSYSTEMS_READY", "cpus",                             \
+	  "interrupts, CPUs, time, threads, PCI and ACPI work")                                        \
+	M(BOOT_SHELL_READY, "BOOT_MARKER:SHELL_READY", "", "the shell prints its first prompt")       \
+	M(VMM_BACKEND_READY, "VMM:BACKEND_READY", "backend", "svm, vmx or none")                      \
+	M(VM_DEFINED, "VM:DEFINED", "name", "a VM definition was accepted")                           \
+	M(VM_STARTED, "VM:STARTED", "name", "the first vCPU is about to run")                         \
+	M(VM_STOPPED, "VM:STOPPED", "name reason", "the guest powered off or exited by itself")       \
+	M(VM_CRASHED, "VM:CRASHED", "name reason", "the guest did what cannot be continued")          \
+	M(VM_KILLED, "VM:KILLED", "name reason", "an operator ended it")                              \
+	M(PANIC, "PANIC:PANIC", "reason", "a host invariant broke; the system stops")                 \
+	M(POWER_OFF, "POWER:OFF", "", "about to switch the machine off")                              \
+	M(POWER_RESET, "POWER:RESET", "", "about to reset the machine")                               \
+	M(SELFTEST_DONE, "SELFTEST:DONE", "passed failed", "all self-tests ended")

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sleeping: wait queues, mutexes, completions.
+ * The sleeper's rule: prepare, test the condition, sleep, test again - wait_event() does it.
+ */
+#ifndef RAYOS_KERNEL_SCHED_WAIT_H
+#define RAYOS_KERNEL_SCHED_WAIT_H
+
+#include "kernel/lib/list.h"
+#include "kernel/lib/types.h"
+#include "kernel/sched/spinlock.h"
+
+struct thread;
+
+struct waitq {
+	struct spinlock lock;
+	struct list_head waiters;
+};
+
+struct waiter {
+	struct list_head node;
+	struct thread *thread;
+	bool queued;
+};
+
+void waitq_init(struct waitq *q);
+/** Wake one / all sleepers. Context: any but NMI. */
+void waitq_wake_one(struct waitq *q);
+void waitq_wake_all(struct waitq *q);
+
+/* The two halves of wait_event(); see there. */
+void waitq_prepare(struct waitq *q, struct waiter *w);
+void waitq_finish(struct waitq *q, struct waiter *w);
+/** Sleep until woken or until @deadline_ns (time_now() scale; UINT64_MAX: never). */
+void waitq_sleep(uint64_t deadline_ns);
+
+/**
+ * Sleep until @cond holds or the deadline has passed.
+ * Context: thread, IRQs on, no spinlock. Value: whether cond held (evaluated without locks).
+ */
+#define wait_event(q, cond, deadline_ns)                                                           \
+	({                                                                                         \
+		struct waiter w_;                                                                  \
+		bool ok_;                                                                          \
+		for (;;) {                                                                         \
+			waitq_prepare((q), &w_);                                                   \
+			ok_ = (cond);                                                              \
+			if (ok_ || time_now() >= (deadline_ns))                                    \
+				break;                                                             \
+			waitq_sleep(deadline_ns);                                                  \
+		}                                                                                  \
+		waitq_finish((q), &w_);                                                            \
+		ok_;                                                                               \
+	})
+
+/** Sleeping lock; not recursive; owner must unlock. Context: thread, IRQs on. */
+struct mutex {
+	struct waitq q;
+	struct thread *owner;
+	uint16_t order; /* enum lock_order */
+};
+void mutex_init(struct mutex *m, enum lock_order order);
+void mutex_lock(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+
+#endif
