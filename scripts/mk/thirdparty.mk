@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# Third-party sources from build/deps, built into archives with their own warning level.
+
+THIRDPARTY_LIBS :=
+TP_CFLAGS = -std=gnu11 $(KFLAGS_BASE) $(KSTACK_PROTECT) $(KINCLUDE) -w
+
+# Zydis: instruction decoder, without encoder and formatter.
+ZYDIS := $(DEPS)/zydis
+ZYCORE := $(DEPS)/zycore-c
+ZYDIS_STEMS := Decoder DecoderData SharedData MetaInfo Register Segment Utils Zydis
+ZYDIS_DEFS := -DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD \
+	-DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_FORMATTER -DZYDIS_MINIMAL_MODE \
+	-DZYDIS_DISABLE_AVX512 -DZYDIS_DISABLE_KNC
+ZYDIS_INCLUDE := -isystem $(ZYDIS)/include -isystem $(ZYCORE)/include
+ZYDIS_OBJ := $(ZYDIS_STEMS:%=$(O)/obj/zydis/%.o)
+
+$(O)/obj/zydis/%.o: $(ZYDIS)/src/%.c $(BUILD_FILES)
+	$(call say,CC,zydis/$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TP_CFLAGS) $(ZYDIS_DEFS) $(ZYDIS_INCLUDE) -I$(ZYDIS)/src -c -o $@ $<
+
+$(O)/libzydis.a: $(ZYDIS_OBJ)
+	$(Q)rm -f $@; $(AR) rcsD $@ $^
+
+THIRDPARTY_LIBS += $(O)/libzydis.a
+
+# ACPICA as the Linux source package carries it; acqnx.h is our platform header, under the
+# name of a slot that the package does not ship.
+ACPICA := $(DEPS)/acpica
+ACPICA_DEFS := -U__linux__ -D__QNX__
+ACPICA_INCLUDE := -Ikernel/acpi/port -isystem $(ACPICA)/include -isystem $(ACPICA)/include/acpi
+ifneq ($(wildcard kernel/acpi/port/acqnx.h),)
+ACPICA_STEMS := $(filter-out db% rsdump%,$(basename $(notdir $(wildcard $(ACPICA)/drivers/acpi/acpica/*.c))))
+ACPICA_OBJ := $(ACPICA_STEMS:%=$(O)/obj/acpica/%.o)
+
+$(O)/obj/acpica/%.o: $(ACPICA)/drivers/acpi/acpica/%.c $(wildcard kernel/acpi/port/*.h kernel/acpi/port/*/*.h) $(BUILD_FILES)
+	$(call say,CC,acpica/$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TP_CFLAGS) $(ACPICA_DEFS) $(ACPICA_INCLUDE) -I$(ACPICA)/drivers/acpi/acpica -c -o $@ $<
+
+$(O)/libacpica.a: $(ACPICA_OBJ)
+	$(Q)rm -f $@; $(AR) rcsD $@ $^
+
+THIRDPARTY_LIBS += $(O)/libacpica.a
+endif
+
+# Sources of ours that include third-party headers.
+$(O)/obj/hv/decode%: KCFLAGS_EXTRA := $(ZYDIS_DEFS) $(ZYDIS_INCLUDE)
+$(O)/obj/kernel/acpi/%: KCFLAGS_EXTRA := $(ACPICA_DEFS) $(ACPICA_INCLUDE)
