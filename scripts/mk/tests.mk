@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# Host tests: production sources compiled unmodified for the host. A test file names what it
+# links in its first line, `/* UNIT: path/one.c path/two.c */`; headers of hardware are
+# shadowed by tests/host/include.
+#
+# Three variants of every host object: asan (unit), cov (gcov), fuzz (clang, libFuzzer).
+
+HOST_INCLUDE := -Itests/host/include -I. -I$(GEN)
+HOST_WARN := -Wall -Wextra -Wshadow -Werror
+HOST_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
+	$(HOST_INCLUDE) $(HOST_WARN)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+asan_CC := $(HOSTCC)
+asan_FLAGS := $(HOST_CFLAGS) $(SANITIZE)
+asan_LIBS := -lcmocka
+cov_CC := $(HOSTCC)
+cov_FLAGS := $(HOST_CFLAGS) -O0 --coverage -fprofile-abs-path
+cov_LIBS := -lcmocka
+fuzz_CC := $(CLANG)
+fuzz_FLAGS := $(HOST_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option
+fuzz_LIBS := -fsanitize=fuzzer
+
+# $(call unit_sources,FILE): what its UNIT comment names
+unit_sources = $(filter %.c,$(shell awk '/^\/\* UNIT:/ { on = 1 } on { print } on && /\*\// { exit }' $(1)))
+
+# $(call host_objects,VARIANT)
+define host_variant
+$(O)/$(1)/%.o: %.c $(BUILD_FILES) | $(GEN_HEADERS)
+	$$(call say,HOSTCC,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) $$(KCFLAGS_EXTRA) -MMD -MP -c -o $$@ $$<
+
+$(O)/$(1)/hv/decode% $(O)/$(1)/tests/unit/test_decode% $(O)/$(1)/tests/fuzz/fuzz_decode%: \
+	KCFLAGS_EXTRA := $(ZYDIS_DEFS) $(ZYDIS_INCLUDE)
+
+$(O)/$(1)/zydis/%.o: $(ZYDIS)/src/%.c $(BUILD_FILES)
+	@mkdir -p $$(@D)
+	$$(Q)$$($(1)_CC) -O1 -g -w $(ZYDIS_DEFS) $(ZYDIS_INCLUDE) -I$(ZYDIS)/src -c -o $$@ $$<
+
+$(O)/$(1)/libzydis.a: $(ZYDIS_STEMS:%=$(O)/$(1)/zydis/%.o)
+	$$(Q)rm -f $$@; $(AR) rcsD $$@ $$^
+
+-include $$(shell find $(O)/$(1) -name '*.d' 2>/dev/null)
+endef
+
+# $(call host_binary,VARIANT,TESTFILE)
+define host_binary
+$(O)/$(1)/bin/$(basename $(notdir $(2))): $(O)/$(1)/$(2:.c=.o) \
+		$(addprefix $(O)/$(1)/,$(patsubst %.c,%.o,$(call unit_sources,$(2)))) \
+		$(O)/$(1)/libzydis.a
+	$$(call say,HOSTLD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) -o $$@ $$^ $$($(1)_LIBS)
+endef
+
+# T=stem selects one test or target.
+UNIT_SRC := $(sort $(if $(T),$(wildcard tests/unit/test_$(T).c),$(wildcard tests/unit/test_*.c)))
+FUZZ_SRC := $(sort $(if $(T),$(wildcard tests/fuzz/fuzz_$(T).c),$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_SECONDS ?= 60
+HOST_GOALS := unit cov fuzz test soak unit-build cov-build fuzz-build
+
+# Reading every test's UNIT line costs a process each: only when a goal needs it.
+ifneq ($(filter $(HOST_GOALS),$(MAKECMDGOALS)),)
+$(eval $(call host_variant,asan))
+$(eval $(call host_variant,cov))
+$(eval $(call host_variant,fuzz))
+$(foreach t,$(UNIT_SRC),$(eval $(call host_binary,asan,$(t))))
+$(foreach t,$(UNIT_SRC),$(eval $(call host_binary,cov,$(t))))
+$(foreach t,$(FUZZ_SRC),$(eval $(call host_binary,fuzz,$(t))))
+endif
+
+UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/asan/bin/%,$(UNIT_SRC))
+COV_BIN  := $(patsubst tests/unit/%.c,$(O)/cov/bin/%,$(UNIT_SRC))
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzz/bin/%,$(FUZZ_SRC))
+
+.PHONY: unit unit-build cov cov-build fuzz fuzz-build
+unit-build: $(UNIT_BIN)
+cov-build: $(COV_BIN)
+fuzz-build: $(FUZZ_BIN)
+
+unit: unit-build
+	$(Q)scripts/run-unit $(UNIT_BIN)
+
+fuzz: fuzz-build
+	$(Q)scripts/run-fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_BIN)
+
+cov: cov-build
+	$(Q)scripts/run-cov $(COV_BIN)

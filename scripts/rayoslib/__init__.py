@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shared by the scripts and the boot tests: machines, results, paths."""
