@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest bus: which device answers a port or an MMIO address of a VM.
+ * Owns: two sorted range tables per VM. Must not know: devices.
+ * Locking: tables are replaced as a whole under vm->lock and read inside an epoch section.
+ */
+#ifndef RAYOS_HV_GBUS_H
+#define RAYOS_HV_GBUS_H
+
+#include "kernel/lib/types.h"
+#include "kernel/sched/thread.h"
+
+struct vcpu;
+struct vm;
+
+struct gbus_access {
+	uint64_t addr;  /* port or gpa */
+	uint32_t offset; /* from the start of the range */
+	uint8_t size;   /* 1, 2, 4, 8 bytes; inside the range */
+	bool write;
+	uint64_t data;  /* in: value written, upper bytes zero; out: value read */
+};
+
+struct gbus_range;
+/*
+ * Serve one access. Returns true when done; a fast range may return false on a call with IRQs
+ * off (`fast` true) to be called again from the vCPU's thread with IRQs on.
+ * Trust: everything in the access is guest-controlled.
+ */
+typedef bool (*gbus_fn)(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *a, bool fast);
+
+#define GBUS_F_FAST (1u << 0) /* may be called in the exit handler: IRQs off, no locks */
+
+struct gbus_range {
+	uint64_t base;
+	uint64_t len;
+	gbus_fn fn;
+	uint32_t flags; /* GBUS_F_* */
+	const char *name;
+}; /* embed in the device and use container_of */
+
+struct gbus_table {
+	uint32_t count;
+	struct epoch_entry epoch;
+	struct gbus_range *range[]; /* sorted by base, no overlap */
+};
+
+struct gbus {
+	struct gbus_table *ports;
+	struct gbus_table *mmio;
+};
+
+int __must_check gbus_init(struct gbus *b);
+void gbus_fini(struct gbus *b);
+/** 0, -RAY_EBUSY (overlap), -RAY_ENOMEM, -RAY_EINVAL. The range must outlive gbus_*_del. */
+int __must_check gbus_port_add(struct gbus *b, struct gbus_range *r);
+int __must_check gbus_mmio_add(struct gbus *b, struct gbus_range *r);
+/** On return no CPU is in or will enter r->fn. Context: thread. */
+void gbus_port_del(struct gbus *b, struct gbus_range *r);
+void gbus_mmio_del(struct gbus *b, struct gbus_range *r);
+
+/** The range holding [addr, addr+size), or NULL. Context: IRQs off or epoch section. */
+struct gbus_range *gbus_port_find(const struct gbus *b, uint32_t port, unsigned int size);
+struct gbus_range *gbus_mmio_find(const struct gbus *b, uint64_t gpa, unsigned int size);
+
+#endif

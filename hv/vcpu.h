@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One virtual CPU: its registers, its thread and the loop that runs it.
+ * Owns: the request bits and the kick protocol. Must not know: VMCS, VMCB, devices.
+ *
+ * The kick protocol (the order is the point):
+ *   sender:  write what the vCPU must see; set request bit (atomic OR, full barrier); read
+ *            mode: IN_GUEST -> ipi_kick(cpu); BLOCKED -> thread_wake(thread).
+ *   vCPU:    IRQs off; mode = IN_GUEST (full barrier); read requests and IRR hint; if any,
+ *            mode = OUTSIDE and handle; else enter. A kick that arrives after IRQs went off
+ *            stays pending and exits the guest at once.
+ */
+#ifndef RAYOS_HV_VCPU_H
+#define RAYOS_HV_VCPU_H
+
+#include "hv/backend.h"
+#include "hv/exit.h"
+#include "hv/regs.h"
+#include "hv/vdev.h"
+#include "kernel/lib/types.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/time.h"
+
+struct vm;
+struct vlapic;
+struct svm_vcpu;
+struct vmx_vcpu;
+struct fake_vcpu;
+struct pv_vcpu;
+
+enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_BLOCKED };
+enum vcpu_mp { VCPU_MP_RUNNING, VCPU_MP_HALTED, VCPU_MP_WAIT_SIPI };
+
+/* Request bits: handled with IRQs on before the next entry. */
+#define VCPU_REQ_STOP       BIT(0)  /* leave the loop (pause, stop, kill) */
+#define VCPU_REQ_INIT       BIT(1)
+#define VCPU_REQ_SIPI       BIT(2)  /* vector in sipi_vector */
+#define VCPU_REQ_NMI        BIT(3)
+#define VCPU_REQ_TLB        BIT(4)  /* backend tlb_flush */
+#define VCPU_REQ_CLOCK      BIT(5)  /* rewrite kvm-clock and steal time */
+#define VCPU_REQ_EVENT      BIT(6)  /* look at the interrupt controller again */
+#define VCPU_REQ_UNHALT     BIT(7)  /* PV kick: leave HLT once */
+#define VCPU_REQ_TIMER      BIT(8)  /* the vLAPIC timer fired on another CPU */
+
+struct vcpu {
+	/* First cache lines: what the entry assembly and the fast path touch. hv/vcpu_asm.h has
+	 * the offsets for assembly, checked there. */
+	uint64_t gpr[GPR_COUNT]; /* encoding order; RSP is the guest's */
+	uint64_t rip;
+	uint64_t rflags;
+	uint64_t cr2;
+	volatile uint64_t requests; /* VCPU_REQ_* */
+	volatile uint32_t mode;     /* enum vcpu_mode */
+	uint32_t id;                /* index in the VM = initial APIC ID */
+	struct vm *vm;
+	struct vlapic *lapic;
+	struct hv_event inject;   /* what the next entry delivers */
+	struct hv_event exitint;  /* what an exit interrupted; re-injected first */
+	union {
+		struct svm_vcpu *svm;
+		struct vmx_vcpu *vmx;
+		struct fake_vcpu *fake;
+	};
+	struct hv_exit exit;
+	uint64_t exits[HV_EXIT_KIND_COUNT]; /* written by the vCPU's CPU only */
+	uint64_t tsc_offset;
+
+	/* Rarely touched. */
+	uint32_t mp;            /* enum vcpu_mp; own thread, or stopped */
+	uint8_t sipi_vector;
+	bool nmi_pending;
+	bool loaded;            /* state is on cpu `cpu` */
+	unsigned int cpu;
+	struct thread *thread;
+	struct thread_hooks hooks;
+	void *xsave;            /* 64-byte aligned area of xsave_size bytes */
+	uint64_t xcr0, xss;
+	uint64_t dr[4], dr6;
+	uint64_t tsc_aux;       /* IA32_TSC_AUX */
+	uint64_t spec_ctrl;
+	uint64_t misc_enable;
+	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
+	struct pv_vcpu *pv;     /* kvm-clock, steal time, PV EOI, async state */
+	uint64_t msr_denied;    /* accesses to unknown MSRs */
+	uint64_t io_unknown;    /* accesses nobody answered */
+	uint64_t halt_count;
+	bool stopped;           /* thread has left the loop */
+};
+
+int __must_check vcpu_create(struct vm *vm, unsigned int id);
+/** Pre: its thread has ended. */
+void vcpu_destroy(struct vcpu *v);
+/** Start the thread. The BSP begins RUNNING, the others in WAIT_SIPI. */
+int __must_check vcpu_start(struct vcpu *v);
+
+/** Set request bits and make the vCPU see them soon. Context: any but NMI; lock-free. */
+void vcpu_request(struct vcpu *v, uint64_t bits);
+/** Make it look at its interrupt controller. */
+void vcpu_kick(struct vcpu *v);
+
+/* --- for exit handlers; context: the vCPU's own thread, loaded --- */
+
+/** Length of the instruction at RIP: from the exit, else by fetching and decoding it.
+ *  0 when it cannot be fetched (a fault was queued for the guest). */
+unsigned int vcpu_insn_len(struct vcpu *v, struct hv_exit *e);
+/** Move RIP over the exiting instruction and end the interrupt shadow. 0 or -RAY_EFAULT. */
+int vcpu_advance(struct vcpu *v, struct hv_exit *e);
+
+/** Queue an exception for the next entry; contributory pairs become #DF, a fault during #DF
+ *  a triple fault (SDM vol. 3, 6.15). */
+void vcpu_inject_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error);
+void vcpu_inject_gp(struct vcpu *v);
+void vcpu_inject_ud(struct vcpu *v);
+void vcpu_inject_pf(struct vcpu *v, uint64_t addr, uint32_t error);
+
+/** Translate a linear address through the guest's own tables.
+ *  @access HV_ACCESS_*; @user: supervisor or user access. 0 and *out, or -RAY_EFAULT with
+ *  *pf_error for a #PF. Trust: guest tables are read once per level. */
+int vcpu_gva_to_gpa(struct vcpu *v, gva_t gva, uint32_t access, bool user, gpa_t *out,
+		    uint32_t *pf_error);
+int __must_check vcpu_gva_read(struct vcpu *v, gva_t gva, void *dst, size_t len, uint32_t *pf_error);
+int __must_check vcpu_gva_write(struct vcpu *v, gva_t gva, const void *src, size_t len, uint32_t *pf_error);
+
+/** Guest TSC now / conversion of a guest TSC value to the host's. */
+uint64_t vcpu_guest_tsc(const struct vcpu *v);
+uint64_t vcpu_guest_to_host_tsc(const struct vcpu *v, uint64_t guest_tsc);
+
+/* State record of the CPU (registers, MSRs, XSAVE, vLAPIC, PV). Pre: stopped. */
+void vcpu_save(struct vcpu *v, struct state_buf *b);
+int __must_check vcpu_load_state(struct vcpu *v, struct state_buf *b, uint32_t version);
+
+/* The MSR and CPUID model (hv/msr.c, hv/cpuid.c). */
+void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/** 0, -RAY_EFAULT (#GP), -RAY_EAGAIN (fast only: call again from the thread). */
+int vcpu_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value, bool fast);
+int vcpu_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast);
+
+/** One port access through the bus; unanswered reads give all ones. False: fast refused. */
+bool vcpu_port_access(struct vcpu *v, uint16_t port, unsigned int size, bool write, uint64_t *data,
+		      bool fast);
+/** The same for MMIO: 0; -RAY_EAGAIN: fast refused; -RAY_EFAULT: nobody there. */
+int vcpu_mmio_access(struct vcpu *v, gpa_t gpa, unsigned int size, bool write, uint64_t *data, bool fast);
+
+#endif

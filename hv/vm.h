@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Virtual machines: definition, life cycle, registry.
+ * Owns: struct vm and the list of all. Must not know: which vendor runs it.
+ * Locking: vm->lock (mutex) for life-cycle changes; the registry has its own.
+ */
+#ifndef RAYOS_HV_VM_H
+#define RAYOS_HV_VM_H
+
+#include "hv/gbus.h"
+#include "hv/gmem.h"
+#include "hv/vcpu.h"
+#include "hv/vdev.h"
+#include "hv/virq.h"
+#include "kernel/lib/list.h"
+#include "kernel/lib/types.h"
+#include "kernel/sched/wait.h"
+
+#define VM_MAX          64u
+#define VM_NAME_MAX     32u  /* with the NUL; [a-z0-9][a-z0-9._-]* */
+#define VM_FILE_MAX     64u  /* module names, with the NUL */
+#define VM_CMDLINE_MAX  2048u
+#define VM_VCPU_MAX     8u
+#define VM_MEMORY_MIN   MIB(16)
+
+/* One definition serves rayos.conf, the shell and later the stored form. */
+struct vm_def {
+	char name[VM_NAME_MAX];
+	char kernel[VM_FILE_MAX];
+	char initrd[VM_FILE_MAX];   /* empty: none */
+	char cmdline[VM_CMDLINE_MAX];
+	uint64_t memory;            /* bytes, 2 MiB multiple */
+	uint32_t vcpus;
+	bool autostart;
+	bool testdev;
+};
+
+enum vm_state { VM_DEFINED, VM_RUNNING, VM_PAUSED, VM_STOPPED, VM_CRASHED, VM_STATE_COUNT };
+
+struct vuart;
+struct svm_vm;
+struct vmx_vm;
+struct vplatform;
+
+struct vm {
+	struct vm_def def;
+	uint32_t id;             /* 1.., unique since boot */
+	enum vm_state state;
+	struct mutex lock;
+	struct spinlock mem_lock;
+	struct list_head node;   /* registry */
+	uint32_t refs;
+
+	/* Present while RUNNING or PAUSED. */
+	struct gmem mem;
+	struct gbus bus;
+	struct vcpu *vcpu[VM_VCPU_MAX];
+	uint32_t vcpu_count;
+	struct list_head vdevs;
+	struct vioapic *ioapic;
+	struct vpic *pic;
+	struct vuart *uart;
+	struct vplatform *platform; /* RTC, PIT, PM, PCI: devices/virt */
+	union {
+		struct svm_vm *svm;
+		struct vmx_vm *vmx;
+	};
+	uint64_t tsc_offset;
+	volatile uint32_t running_vcpus;
+	struct waitq idle_wait;     /* woken when running_vcpus reaches 0 */
+	volatile uint32_t ending;   /* first reason wins */
+	char reason[128];           /* why it stopped, for list and markers */
+	uint64_t started_ns;
+	uint64_t crash_count, reset_count;
+};
+
+/* Registry. A reference keeps the struct; state may change under it. */
+struct vm *vm_get(const char *name);
+void vm_put(struct vm *vm);
+/** Call fn for each VM in order of definition; stops at non-zero and returns it. */
+int vm_for_each(int (*fn)(struct vm *vm, void *ctx), void *ctx);
+
+/** Check a definition: 0, or -RAY_EINVAL/-RAY_ERANGE/-RAY_EEXIST with *why naming the field. */
+int __must_check vm_def_check(const struct vm_def *def, char *why, size_t why_len);
+int __must_check vm_define(const struct vm_def *def, char *why, size_t why_len);
+int __must_check vm_undefine(struct vm *vm, char *why, size_t why_len);
+/** Reserve, load, start. On failure nothing is left. Context: thread. */
+int __must_check vm_start(struct vm *vm, char *why, size_t why_len);
+/** ACPI power button. */
+int __must_check vm_stop(struct vm *vm);
+int __must_check vm_kill(struct vm *vm, const char *reason);
+int __must_check vm_pause(struct vm *vm);
+int __must_check vm_resume(struct vm *vm);
+int __must_check vm_reset(struct vm *vm);
+
+enum vm_end { VM_END_NONE, VM_END_POWEROFF, VM_END_EXIT, VM_END_CRASH, VM_END_KILL, VM_END_RESET };
+/**
+ * From a vCPU or device: the guest powered off, exited, crashed or asked for a reset. Records
+ * the first reason, makes all vCPUs leave; a reaper thread frees what the VM held.
+ * Context: any but NMI; returns at once.
+ */
+void vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...) __printf_fmt(3, 4);
+
+const char *vm_state_name(enum vm_state s);
+
+/** Save everything of a paused VM but its memory, and put it back into a paused VM of the
+ *  same shape. A sequence of records {name, instance, version, length, bytes}. */
+int __must_check vm_state_save(struct vm *vm, struct state_buf *b);
+int __must_check vm_state_load(struct vm *vm, struct state_buf *b, char *why, size_t why_len);
+
+#endif
