@@ -38,7 +38,7 @@ $(GEN)/%_aml.h: devices/virt/acpi/%.asl $(wildcard devices/virt/acpi/*.asi)
 	$(Q)$(IASL) -we -p $(O)/aml/$* $< > $(O)/aml/$*.log 2>&1 || { cat $(O)/aml/$*.log; exit 1; }
 	$(Q)$(call bin2h,$(O)/aml/$*.aml,$(subst -,_,$*)_aml,$@)
 
-FONT := $(DEPS)/Uni2-TerminusBold16.psf
+FONT := $(DEPS)/font/Uni2-TerminusBold16.psf
 GEN_HEADERS += $(GEN)/font_terminus16.h
 $(GEN)/font_terminus16.h: $(FONT)
 	@mkdir -p $(@D)

@@ -1,4 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Where the third-party sources are: build/deps, filled by scripts/setup.
+# Tools and third-party parts: scripts/setup makes them present before anything else is read,
+# so that what is missing costs one line and not a stack of make errors.
 
 DEPS := $(O)/deps
+
+RUN_GOALS  := run debug
+TEST_GOALS := test unit unit-build fuzz fuzz-build cov cov-build lint bench soak boot-test
+SETUP_SET  := $(if $(filter $(TEST_GOALS),$(MAKECMDGOALS)),test,$(if $(filter \
+	$(RUN_GOALS),$(MAKECMDGOALS)),run,build))
+
+ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell scripts/setup $(SETUP_SET) && echo ready),ready)
+$(error stopped: the line above says what is missing)
+endif
+endif

@@ -6,7 +6,7 @@ TP_CFLAGS = -std=gnu11 $(KFLAGS_BASE) $(KSTACK_PROTECT) $(KINCLUDE) -w
 
 # Zydis: instruction decoder, without encoder and formatter.
 ZYDIS := $(DEPS)/zydis
-ZYCORE := $(DEPS)/zycore-c
+ZYCORE := $(DEPS)/zycore
 ZYDIS_STEMS := Decoder DecoderData SharedData MetaInfo Register Segment Utils Zydis
 ZYDIS_DEFS := -DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD \
 	-DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_FORMATTER -DZYDIS_MINIMAL_MODE \
