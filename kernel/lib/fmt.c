@@ -24,7 +24,7 @@ struct out {
 	size_t total;
 };
 
-/* Sign or 0x, and 64 octal digits' worth of room. */
+/* Sign or 0x, and room for 64 bits in octal with a leading 0. */
 struct number {
 	char prefix[3];
 	char digits[24];
@@ -145,14 +145,14 @@ static void format_unsigned(struct out *o, const struct spec *sp, char conv, uin
 	number_digits(&num, v, base, conv == 'X');
 	if (v == 0 && sp->has_prec && sp->prec == 0)
 		num.ndigits = 0;
-	if (sp->alt && base == 8)
-		num.prefix[0] = '0';
 	if (sp->alt && base == 16 && v != 0) {
 		num.prefix[0] = '0';
 		num.prefix[1] = conv;
 	}
-	if (sp->alt && base == 8 && v == 0 && num.ndigits > 0)
-		num.prefix[0] = '\0';
+	/* An octal number gets its leading 0 as a digit, unless precision gives it one. */
+	if (sp->alt && base == 8 && (v != 0 || num.ndigits == 0) &&
+	    !(sp->has_prec && (size_t)sp->prec > num.ndigits))
+		num.digits[sizeof(num.digits) - ++num.ndigits] = '0';
 	emit_number(o, sp, &num);
 }
 
