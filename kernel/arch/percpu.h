@@ -38,6 +38,14 @@ static inline struct cpu *this_cpu(void)
 
 /** Number of CPUs started; fixed after smp_init(). */
 unsigned int cpu_count(void);
+/** @id < CPU_MAX; the struct exists before the CPU runs. */
 struct cpu *cpu_get(unsigned int id);
+
+/** Fill in the identity of CPU @id before it starts. Context: boot processor. */
+struct cpu *percpu_prepare(unsigned int id, uint32_t apic_id);
+/** Make @c the calling CPU's own. Context: that CPU, IRQs off, after gdt_load(). */
+void percpu_load(struct cpu *c);
+/** Set what cpu_count() returns: CPUs 0..count-1 have started. */
+void percpu_publish(unsigned int count);
 
 #endif
