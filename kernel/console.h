@@ -20,6 +20,12 @@ void console_irq_init(void);
  */
 void console_write(const char *s, size_t len);
 
+/**
+ * Write one line that starts at column 0, whatever was printed before, and is ended here.
+ * @s  without "\n". Context: as console_write().
+ */
+void console_write_line(const char *s, size_t len);
+
 /** The panic path: takes no lock, polls the UART. Context: any, including NMI. */
 void console_panic_write(const char *s, size_t len);
 

@@ -6,8 +6,12 @@
 #ifndef RAYOS_KERNEL_MARKER_H
 #define RAYOS_KERNEL_MARKER_H
 
+#include <stdarg.h>
+
 #include "kernel/lib/types.h"
 #include "kernel/markers.h"
+
+#define MARKER_LINE_MAX 256u
 
 #define RAYOS_MARKER_ENUM(sym, text, fields, meaning) MARKER_##sym,
 enum marker { RAYOS_MARKERS(RAYOS_MARKER_ENUM) MARKER_COUNT };
@@ -21,5 +25,18 @@ enum marker { RAYOS_MARKERS(RAYOS_MARKER_ENUM) MARKER_COUNT };
  * Context: any but NMI.
  */
 void marker_print(enum marker m, const char *fmt, ...) __printf_fmt(2, 3);
+
+/**
+ * Make the line without printing it. Context: any.
+ * Returns: its length; it is cut to fit and always terminated. @size > 0.
+ */
+size_t marker_format(char *buf, size_t size, enum marker m, const char *fmt, va_list ap)
+	__printf_fmt(4, 0);
+
+/**
+ * Copy @s for use as a field's value: spaces, control bytes and non-ASCII become "_".
+ * Returns: @buf, terminated when size > 0. Context: any. Trust: @s may come from anywhere.
+ */
+char *marker_value(char *buf, size_t size, const char *s);
 
 #endif
