@@ -10,6 +10,15 @@
 
 struct trap_frame;
 
+enum panic_action { PANIC_RESET, PANIC_HALT };
+/** What follows a panic; reset until told otherwise. */
+void panic_action_set(enum panic_action a);
+
+/** Let other CPUs be stopped by NMI. Context: init, once. */
+void panic_init(void);
+/** Whether some CPU is panicking. Context: any. */
+bool panic_in_progress(void);
+
 /** Context: any. Does not return. */
 void panic(const char *fmt, ...) __printf_fmt(1, 2) __noreturn;
 /** The same from an exception, with the registers it found. */
