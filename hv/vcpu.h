@@ -14,11 +14,13 @@
 #define RAYOS_HV_VCPU_H
 
 #include "hv/backend.h"
+#include "hv/decode.h"
 #include "hv/exit.h"
 #include "hv/regs.h"
 #include "hv/vdev.h"
 #include "kernel/lib/types.h"
 #include "kernel/sched/thread.h"
+#include "kernel/sched/wait.h"
 #include "kernel/time/time.h"
 
 struct vm;
@@ -27,6 +29,7 @@ struct svm_vcpu;
 struct vmx_vcpu;
 struct fake_vcpu;
 struct pv_vcpu;
+struct cpuid_model;
 
 enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_BLOCKED };
 enum vcpu_mp { VCPU_MP_RUNNING, VCPU_MP_HALTED, VCPU_MP_WAIT_SIPI };
@@ -42,6 +45,18 @@ enum vcpu_mp { VCPU_MP_RUNNING, VCPU_MP_HALTED, VCPU_MP_WAIT_SIPI };
 #define VCPU_REQ_UNHALT     BIT(7)  /* PV kick: leave HLT once */
 #define VCPU_REQ_TIMER      BIT(8)  /* the vLAPIC timer fired on another CPU */
 
+/* Decoded instruction forms by bytes and mode. */
+#define INSN_CACHE_SIZE 4u
+struct insn_cache_entry {
+	uint8_t b[HV_INSN_MAX + 1];
+	enum insn_mode mode;
+	struct insn insn; /* len 0: empty */
+};
+struct insn_cache {
+	struct insn_cache_entry entry[INSN_CACHE_SIZE];
+	uint32_t next;
+};
+
 struct vcpu {
 	/* First cache lines: what the entry assembly and the fast path touch. hv/vcpu_asm.h has
 	 * the offsets for assembly, checked there. */
@@ -55,7 +70,8 @@ struct vcpu {
 	struct vm *vm;
 	struct vlapic *lapic;
 	struct hv_event inject;   /* what the next entry delivers */
-	struct hv_event exitint;  /* what an exit interrupted; re-injected first */
+	struct hv_event exitint;  /* what the last exit interrupted, as the backend reports it */
+	struct hv_event reinject; /* such an event, waiting for its turn */
 	union {
 		struct svm_vcpu *svm;
 		struct vmx_vcpu *vmx;
@@ -84,7 +100,14 @@ struct vcpu {
 	uint64_t msr_denied;    /* accesses to unknown MSRs */
 	uint64_t io_unknown;    /* accesses nobody answered */
 	uint64_t halt_count;
-	bool stopped;           /* thread has left the loop */
+	struct insn_cache insn_cache;
+	struct cpuid_model *cpuid;
+	struct waitq wait;      /* the thread sleeps here: halted, waiting for SIPI, parked */
+	bool blocking;          /* asleep of its own will, not preempted */
+	bool window_on;         /* an interrupt window was asked for */
+	bool nmi_window_on;
+	bool parked;            /* paused or stopped: the thread waits, holds no state */
+	volatile bool dying;    /* the thread is to end */
 };
 
 int __must_check vcpu_create(struct vm *vm, unsigned int id);
@@ -118,7 +141,11 @@ void vcpu_inject_pf(struct vcpu *v, uint64_t addr, uint32_t error);
  *  *pf_error for a #PF. Trust: guest tables are read once per level. */
 int vcpu_gva_to_gpa(struct vcpu *v, gva_t gva, uint32_t access, bool user, gpa_t *out,
 		    uint32_t *pf_error);
+/** Copy through the guest's tables with the rights of its present mode. 0, -RAY_EFAULT (a #PF
+ *  with *pf_error; earlier pages may be copied), -RAY_EIO (not RAM). */
 int __must_check vcpu_gva_read(struct vcpu *v, gva_t gva, void *dst, size_t len, uint32_t *pf_error);
+/** vcpu_gva_read with the rights of an instruction fetch. */
+int __must_check vcpu_fetch(struct vcpu *v, gva_t gva, void *dst, size_t len, uint32_t *pf_error);
 int __must_check vcpu_gva_write(struct vcpu *v, gva_t gva, const void *src, size_t len, uint32_t *pf_error);
 
 /** Guest TSC now / conversion of a guest TSC value to the host's. */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fetching and decoding the instruction a vCPU stands at. Inside hv/ only.
+ * Context: the vCPU's own thread, state loaded; IRQs on or off.
+ */
+#ifndef RAYOS_HV_INSN_H
+#define RAYOS_HV_INSN_H
+
+#include "hv/decode.h"
+#include "hv/exit.h"
+#include "kernel/lib/types.h"
+
+struct vcpu;
+
+struct insn_bytes {
+	uint8_t b[HV_INSN_MAX + 1];
+	uint8_t n;
+	enum insn_mode mode;
+};
+
+/** Width of code the vCPU executes. */
+enum insn_mode vcpu_insn_mode(struct vcpu *v);
+
+/** Bytes at RIP, from the exit or by reading guest memory. 0, or -RAY_EFAULT (a #PF is queued). */
+int __must_check vcpu_insn_fetch(struct vcpu *v, const struct hv_exit *e, struct insn_bytes *out);
+
+/** insn_decode() through the vCPU's cache of forms met. Errors as there. */
+int __must_check vcpu_insn_decode(struct vcpu *v, const struct insn_bytes *in, struct insn *out);
+
+#endif
