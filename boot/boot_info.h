@@ -12,7 +12,10 @@
  *     - all RAM and everything below 4 GiB at phys_map_base, writable, no-execute, 2 MiB or
  *       1 GiB pages; EFER.NXE, CR0.WP set;
  *     - an identity mapping of the one page that held the jump (not to be relied on).
- *   The stack is whatever the loader had; the kernel switches to its own at once.
+ *   The stack is 16 KiB of BOOT_MEM_LOADER, in the direct map; RSP as after a call. GDT, IDT
+ *   and the segments' cached descriptors are still the firmware's and no longer mapped: the
+ *   kernel loads its own before it loads a segment or takes an exception.
+ *   CR4.PGE, PCIDE and CET are clear.
  * Every address in here is a host physical address unless its name ends in _virt or _base.
  * Everything pointed to lies in memory of type BOOT_MEM_LOADER (reclaimable by the kernel
  * after it has copied what it keeps) or BOOT_MEM_MODULE (modules, used in place).
@@ -122,7 +125,8 @@ struct boot_info {
 	struct boot_blob tcg_log; /* TCG2 final+initial log, crypto-agile when available */
 	uint32_t tcg_log_format;  /* EFI_TCG2_EVENT_LOG_FORMAT_* */
 
-	uint32_t ap_trampoline; /* a 4 KiB page below 1 MiB, reserved for starting APs */
+	uint32_t ap_trampoline; /* a 4 KiB page below 1 MiB for starting APs, BOOT_MEM_RESERVED
+				 * in the map; 0 when there was none */
 
 	struct boot_blob conf;  /* rayos.conf as read */
 	struct boot_blob modules; /* array of struct boot_module */

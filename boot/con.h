@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loader's console and its record of what it said.
+ *
+ * Owns: text output on the firmware's console, key input, the log handed to the kernel.
+ * Context: boot services, BSP. Missing consoles are tolerated.
+ */
+#ifndef RAYOS_BOOT_CON_H
+#define RAYOS_BOOT_CON_H
+
+#include "kernel/lib/types.h"
+
+/** Print and record; "\n" ends a line. */
+void con_print(const char *fmt, ...) __printf_fmt(1, 2);
+
+/** As con_print(), with "warning: " in front. The kernel shows these lines again. */
+void con_warn(const char *fmt, ...) __printf_fmt(1, 2);
+
+/** Print without recording: progress, prompts. */
+void con_show(const char *fmt, ...) __printf_fmt(1, 2);
+
+/** Wait for a key. Returns its ASCII value, 0 for a key without one, -1 without a keyboard. */
+int con_key(void);
+
+/** What was recorded so far; the text stays in the loader's image. */
+const char *con_log(size_t *len);
+
+#endif
