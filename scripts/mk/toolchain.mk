@@ -10,7 +10,7 @@ CLANG   := clang
 PYTHON  := /usr/bin/python3
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-	-Wpointer-arith -Wwrite-strings -Wundef -Wvla -Werror
+	-Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wno-format-zero-length -Werror
 
 GCC_INCLUDE = $(shell $(CC) -print-file-name=include)
 
