@@ -121,6 +121,8 @@ int cmd_read_byte(struct cmd_ctx *ctx, uint64_t timeout_ns);
 struct cmd_complete {
 	const char *prefix; /* typed so far, may be "" */
 	size_t prefix_len;
+	int argc;    /* the positional arguments before it */
+	char **argv;
 	void (*add)(struct cmd_complete *c, const char *word);
 };
 
