@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# Goals for people: run, debug, help.
+
+.PHONY: run debug help
+run: iso
+	$(Q)scripts/run $(RUN_ARGS)
+
+# The image is moved at boot (KASLR); docs and `make help` say how to load its symbols.
+debug: iso
+	@echo "In another terminal: gdb -x scripts/debug.gdb"
+	$(Q)scripts/run --gdb $(RUN_ARGS)
+
+help:
+	@echo 'make              build build/rayos.iso'
+	@echo 'make run          boot it in QEMU, the shell on this terminal (RUN_ARGS=... for scripts/run)'
+	@echo 'make debug        the same, waiting for gdb on port 1234'
+	@echo 'make test         every kind of test, short; ends with "N passed, N failed"'
+	@echo 'make unit         unit tests (T=stem for one)'
+	@echo 'make fuzz         fuzz targets, FUZZ_SECONDS (60) each (T=name for one)'
+	@echo 'make boot-test    boot tests (T=expression, as pytest -k)'
+	@echo 'make lint         layers, headers alone, clang-tidy, cppcheck'
+	@echo 'make cov          line coverage of the unit tests'
+	@echo 'make bench        instruction counts, table and build/bench.json'
+	@echo 'make soak         every acceptance case at full size, resumable'
+	@echo 'make clean        remove what was built; downloads stay in build/deps'
+	@echo 'V=1 shows the commands.'

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#define LOG_TAG "pci"
+#include "kernel/log.h"
+#include "kernel/pci/pci_priv.h"
+
+struct list_head pci_devices = LIST_HEAD_INIT(pci_devices);
+static const struct pci_access *access = &pci_access_ports;
+
+int pci_init(void)
+{
+	const struct pci_access *ecam = pci_ecam_init();
+	struct pci_scan_stats st;
+	int err;
+
+	if (ecam)
+		access = ecam;
+	err = pci_scan(access, ecam ? pci_ecam_bus_last() : 0, &pci_devices, &st);
+	if (err)
+		return err;
+	log_info("devices found: count=%u buses=%u broken=%u access=%s drivers_bound=%u", st.devices,
+		 st.buses, st.broken, access->name, pci_drivers_bind(&pci_devices));
+	return 0;
+}
+
+const char *pci_access_name(void)
+{
+	return access->name;
+}
+
+struct pci_dev *pci_find(pci_bdf_t bdf)
+{
+	struct pci_dev *d;
+
+	pci_for_each (d) {
+		if (d->bdf == bdf)
+			return d;
+	}
+	return NULL;
+}
