@@ -23,7 +23,7 @@ include scripts/mk/tests.mk
 include scripts/mk/help.mk
 
 .PHONY: all clean
-all: kernel
+all: iso
 
 clean:
 	@find $(O) -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2>/dev/null || true
