@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SVM instructions that C code uses (APM vol. 3, "System Instructions"); VMRUN and what
+ * surrounds it is in svm_entry.S. Shadowed by a model in host tests.
+ */
+#ifndef RAYOS_HV_SVM_INSN_H
+#define RAYOS_HV_SVM_INSN_H
+
+#include "kernel/lib/types.h"
+
+struct vcpu;
+
+/** Store FS, GS, TR, LDTR and the system-call MSRs of this CPU into the VMCB at @pa. */
+static inline void svm_vmsave(uint64_t pa)
+{
+	__asm__ volatile("vmsave %0" : : "a"(pa) : "memory");
+}
+
+/** Enter this CPU's machine-check handler as the intercepted exception would have. */
+static inline void svm_host_mce(void)
+{
+	__asm__ volatile("int $18" : : : "memory");
+}
+
+/**
+ * Load the guest, run it until it exits, load the host (svm_entry.S).
+ * @vcpu     GPRs but RAX and RSP are taken and given back; those two are in the VMCB
+ * @vmcb_pa  guest VMCB
+ * @host_pa  VMCB holding what svm_vmsave() stored on this CPU
+ * Context:  IRQs off, preemption off; returns so. Pending NMIs and machine checks are taken
+ *           before it returns.
+ */
+void svm_enter(struct vcpu *vcpu, uint64_t vmcb_pa, uint64_t host_pa);
+
+#endif

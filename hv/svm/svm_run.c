@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Entry and exit, event injection, interrupt and NMI windows. The hot path: no field of the
+ * VMCB is written unless it changed, and what is rare stands behind one test of `extra`.
+ */
+#include "hv/svm/svm_exit.h"
+#include "hv/svm/svm_insn.h"
+#include "hv/svm/svm_priv.h"
+#include "hv/vcpu_asm.h"
+#include "hv/virq.h"
+
+#define DR6_BS BIT(14)
+
+bool svm_intr_allowed(struct vcpu *vcpu)
+{
+	return (vcpu->rflags & HV_RFLAGS_IF) && !(vcpu->svm->vmcb->int_state & SVM_INT_SHADOW);
+}
+
+bool svm_nmi_allowed(struct vcpu *vcpu)
+{
+	struct svm_vcpu *sv = vcpu->svm;
+
+	return !sv->nmi_blocked && !(sv->vmcb->int_state & SVM_INT_SHADOW);
+}
+
+/*
+ * A virtual interrupt that is intercepted tells when the guest can take one. V_IGN_TPR: by
+ * priority it was chosen already.
+ */
+void svm_intr_window(struct vcpu *vcpu, bool on)
+{
+	struct svm_vcpu *sv = vcpu->svm;
+	struct svm_vmcb *c = sv->vmcb;
+
+	if (on == sv->intr_window)
+		return;
+	sv->intr_window = on;
+	if (on) {
+		c->intercept1 |= SVM_I1_VINTR;
+		c->v_irq = SVM_V_IRQ;
+		c->v_prio = SVM_V_PRIO_MAX | SVM_V_IGN_TPR;
+		c->v_vector = 0;
+	} else {
+		c->intercept1 &= ~SVM_I1_VINTR;
+		c->v_irq = 0;
+		c->v_prio = 0;
+	}
+	svm_dirty(c, SVM_CLEAN_I | SVM_CLEAN_TPR);
+}
+
+void svm_nmi_window(struct vcpu *vcpu, bool on)
+{
+	struct svm_vcpu *sv = vcpu->svm;
+
+	/* While NMIs are blocked the IRET intercept is there already; a shadow is stepped over. */
+	if (on && !sv->nmi_blocked)
+		sv->extra |= SVM_EXTRA_STEP_SHADOW;
+}
+
+void svm_nmi_block(struct svm_vcpu *sv, bool on)
+{
+	uint32_t want = on ? SVM_I1_IRET : 0;
+
+	sv->nmi_blocked = on;
+	if ((sv->vmcb->intercept1 & SVM_I1_IRET) == want)
+		return;
+	sv->vmcb->intercept1 ^= SVM_I1_IRET;
+	svm_dirty(sv->vmcb, SVM_CLEAN_I);
+}
+
+static uint64_t inject(struct vcpu *vcpu)
+{
+	struct hv_event *ev = &vcpu->inject;
+
+	if (ev->type == HV_EVENT_NMI)
+		svm_nmi_block(vcpu->svm, true);
+	ev->valid = false;
+	return svm_event_encode(ev);
+}
+
+/*
+ * Run exactly one instruction, by RFLAGS.TF and the #DB intercept: the IRET after which NMIs
+ * are open again, or the one in an interrupt shadow where the CPU would forget the shadow.
+ */
+static void step_begin(struct svm_vcpu *sv)
+{
+	struct svm_vmcb *c = sv->vmcb;
+
+	if (!(c->int_state & SVM_INT_SHADOW))
+		sv->extra &= ~SVM_EXTRA_STEP_SHADOW;
+	if (c->event_inj) {
+		/* Delivery ends the shadow by itself, and its frame would carry our TF. */
+		sv->extra &= ~SVM_EXTRA_STEP_SHADOW;
+		if (sv->extra & SVM_EXTRA_STEP_IRET)
+			svm_nmi_block(sv, true);
+		sv->extra &= ~SVM_EXTRA_STEP_IRET;
+	}
+	if (!(sv->extra & SVM_EXTRA_STEP))
+		return;
+	sv->step_armed = true;
+	sv->step_tf = !(c->rflags & HV_RFLAGS_TF);
+	sv->step_dr6 = c->dr6;
+	sv->step_rip = c->rip;
+	c->rflags |= HV_RFLAGS_TF;
+	c->v_irq = 0; /* the window would open at once */
+	svm_dirty(c, SVM_CLEAN_TPR);
+}
+
+static void run_before(struct svm_vcpu *sv)
+{
+	if (sv->extra & SVM_EXTRA_FLUSH) {
+		sv->extra &= ~SVM_EXTRA_FLUSH;
+		if (!svm_features.flush_by_asid) {
+			svm_asid_renew(sv); /* a fresh ASID has nothing cached */
+		} else if (sv->vmcb->tlb_control == SVM_TLB_NONE) {
+			sv->vmcb->tlb_control = SVM_TLB_FLUSH_ASID;
+			sv->extra |= SVM_EXTRA_TLB_CLEAR;
+		}
+	}
+	if (sv->extra & SVM_EXTRA_STEP)
+		step_begin(sv);
+}
+
+/* The step is over when its #DB came or the guest got away from the instruction. */
+static void step_end(struct svm_vcpu *sv)
+{
+	struct svm_vmcb *c = sv->vmcb;
+	bool trapped = sv->step_tf && c->exit_code == SVM_EXIT_EXCEPTION + HV_VEC_DB &&
+		       (c->dr6 & DR6_BS);
+
+	if (!sv->step_armed)
+		return;
+	sv->step_armed = false;
+	c->v_irq = sv->intr_window ? SVM_V_IRQ : 0;
+	svm_dirty(c, SVM_CLEAN_TPR);
+	if (sv->step_tf)
+		c->rflags &= ~HV_RFLAGS_TF;
+	if (trapped) {
+		c->dr6 = sv->step_dr6;
+		svm_dirty(c, SVM_CLEAN_DR);
+		c->exit_code = SVM_EXIT_VINTR; /* the guest never sees this #DB */
+	} else if (c->rip == sv->step_rip) {
+		return; /* the exit came before the instruction did */
+	}
+	if (sv->extra & SVM_EXTRA_STEP_IRET)
+		svm_nmi_block(sv, false);
+	sv->extra &= ~SVM_EXTRA_STEP;
+}
+
+static void run_after(struct svm_vcpu *sv)
+{
+	if (sv->extra & SVM_EXTRA_TLB_CLEAR) {
+		sv->vmcb->tlb_control = SVM_TLB_NONE;
+		sv->extra &= ~SVM_EXTRA_TLB_CLEAR;
+	}
+	if (sv->extra & SVM_EXTRA_STEP)
+		step_end(sv);
+}
+
+/* Kinds that mean something to this file before anybody else sees them. */
+#define OWN_KINDS (BIT(HV_EXIT_NMI_WINDOW) | BIT(HV_EXIT_MCE) | BIT(HV_EXIT_ENTRY_FAILED))
+
+static void exit_own(struct svm_vcpu *sv, enum hv_exit_kind kind)
+{
+	if (kind == HV_EXIT_MCE) {
+		svm_host_mce();
+	} else if (kind == HV_EXIT_ENTRY_FAILED) {
+		sv->vmcb->clean = 0;
+	} else {
+		/* IRET: NMIs stay blocked until it has completed, so run just that one. */
+		sv->vmcb->intercept1 &= ~SVM_I1_IRET;
+		svm_dirty(sv->vmcb, SVM_CLEAN_I);
+		sv->extra |= SVM_EXTRA_STEP_IRET;
+	}
+}
+
+void svm_run(struct vcpu *vcpu, struct hv_exit *exit)
+{
+	struct svm_vcpu *sv = vcpu->svm;
+	struct svm_vmcb *c = sv->vmcb;
+	uint8_t tpr = likely(vcpu->lapic) ? (uint8_t)vlapic_cr8_get(vcpu) : 0;
+
+	c->rax = vcpu->gpr[GPR_RAX];
+	c->rsp = vcpu->gpr[GPR_RSP];
+	c->rip = vcpu->rip;
+	c->rflags = vcpu->rflags;
+	if (c->cr2 != vcpu->cr2) {
+		c->cr2 = vcpu->cr2;
+		svm_dirty(c, SVM_CLEAN_CR2);
+	}
+	if (c->v_tpr != tpr) {
+		c->v_tpr = tpr;
+		svm_dirty(c, SVM_CLEAN_TPR);
+	}
+	c->event_inj = unlikely(vcpu->inject.valid) ? inject(vcpu) : 0;
+	if (unlikely(sv->extra))
+		run_before(sv);
+
+	svm_enter(vcpu, sv->vmcb_pa, sv->host_pa);
+
+	c->clean = SVM_CLEAN_ALL;
+	if (unlikely(sv->extra))
+		run_after(sv);
+	if (unlikely(c->int_state & SVM_INT_SHADOW) && svm_features.shadow_lost)
+		sv->extra |= SVM_EXTRA_STEP_SHADOW;
+	vcpu->gpr[GPR_RAX] = c->rax;
+	vcpu->gpr[GPR_RSP] = c->rsp;
+	vcpu->rip = c->rip;
+	vcpu->rflags = c->rflags;
+	vcpu->cr2 = c->cr2;
+	if (unlikely(c->v_tpr != tpr) && vcpu->lapic)
+		vlapic_cr8_set(vcpu, c->v_tpr);
+	vcpu->exitint.valid = unlikely(c->exit_int_info & SVM_EVENT_VALID) &&
+			      svm_event_decode(c->exit_int_info, &vcpu->exitint);
+	svm_exit_decode(c, &hv_caps, exit);
+	if (unlikely(OWN_KINDS & BIT(exit->kind)))
+		exit_own(sv, exit->kind);
+}
