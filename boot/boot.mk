@@ -3,6 +3,7 @@
 # linker script and self-relocation are used; libefi is not linked.
 
 BOOT_SRC := $(sort $(wildcard boot/*.c boot/*.S)) \
+	kernel/acpi/walk.c \
 	kernel/lib/err.c kernel/lib/fmt.c kernel/lib/ini.c kernel/lib/sink.c kernel/lib/string.c kernel/lib/utf8.c
 BOOT_OBJ := $(patsubst %,$(O)/efi/%.o,$(BOOT_SRC))
 

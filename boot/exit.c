@@ -12,12 +12,15 @@
 #define MAP_SLACK 128u
 #define TRIES     8
 
+#define BIOS_AREA 0xe0000u
+
 static struct {
 	uint64_t buf; /* raw descriptors */
 	uint64_t room, size, desc_size;
 	UINTN key;
 	UINT32 desc_version;
 	struct boot_mem *raw; /* the same in the kernel's terms */
+	uint32_t raw_count;
 	uint64_t *edges;
 	uint64_t out;
 } map;
@@ -87,15 +90,13 @@ int exit_prepare(void)
 	UINTN size = 0, key, desc_size = 0;
 	UINT32 version;
 	uint64_t entries, room, raw, edges;
-	uint32_t own_count;
 	int err;
 
 	(void)efi_bs->GetMemoryMap(&size, NULL, &key, &desc_size, &version);
 	if (size == 0 || desc_size < sizeof(EFI_MEMORY_DESCRIPTOR))
 		return -RAY_EIO;
-	(void)mem_owned(&own_count);
 	entries = size / desc_size + MAP_SLACK;
-	room = MEMMAP_ROOM(entries + own_count + MAP_SLACK);
+	room = MEMMAP_ROOM(entries + MEM_OWN_MAX);
 	map.room = entries * desc_size;
 	err = mem_alloc_zeroed(map.room, &map.buf);
 	if (!err)
@@ -115,9 +116,28 @@ int exit_map_get(const struct boot_mem **out, uint32_t *count)
 {
 	if (EFI_ERROR(map_read()))
 		return -RAY_EIO;
-	*count = map_convert();
+	map.raw_count = map_convert();
+	*count = map.raw_count;
 	*out = map.raw;
 	return 0;
+}
+
+static bool inside(uint64_t addr, uint64_t len, uint64_t base, uint64_t size)
+{
+	return addr >= base && addr - base <= size && len <= size - (addr - base);
+}
+
+bool exit_map_covers(uint64_t addr, uint64_t len)
+{
+	if (inside(addr, len, BIOS_AREA, MIB(1) - BIOS_AREA))
+		return true;
+	for (uint32_t i = 0; i < map.raw_count; i++) {
+		const struct boot_mem *m = &map.raw[i];
+
+		if (m->type != BOOT_MEM_MMIO && inside(addr, len, m->base, m->len))
+			return true;
+	}
+	return false;
 }
 
 int exit_boot_services(void *image, struct boot_info *bi)

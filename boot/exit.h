@@ -19,6 +19,13 @@ int __must_check exit_prepare(void);
 int __must_check exit_map_get(const struct boot_mem **map, uint32_t *count);
 
 /**
+ * Whether a range lies within one region of memory (not device memory) that the map lists,
+ * or in the BIOS area below 1 MiB, which maps may leave out.
+ * Context: after exit_map_get(). Trust: the range is the firmware's; it may wrap.
+ */
+bool exit_map_covers(uint64_t addr, uint64_t len);
+
+/**
  * Leave boot services and put both memory maps into boot_info.
  * Context: the last thing done with firmware; on success only plain memory is left. After a
  *          failure the firmware is in a state in which only another attempt or a reset is

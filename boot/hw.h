@@ -17,9 +17,10 @@ void acpi_collect(struct boot_info *bi);
 /**
  * Find a valid ACPI table.
  * @signature  four characters
+ * Context: boot services, after exit_map_get()
  * Returns: the table, checksum verified; NULL when there is none
  */
-const void *acpi_table(const struct boot_info *bi, const char *signature, uint32_t *len);
+const void *acpi_table(const struct boot_info *bi, const char signature[4], uint32_t *len);
 
 /** CPU list: MADT, else EFI_MP_SERVICES. Returns: 0, -RAY_ENOMEM. */
 int __must_check cpus_collect(struct boot_info *bi);

@@ -96,6 +96,12 @@ static int prepare(void)
 
 	if (err)
 		return err;
+	err = exit_prepare();
+	if (err)
+		return err;
+	err = exit_map_get(&map, &count);
+	if (err)
+		return err;
 	acpi_collect(info);
 	err = cpus_collect(info);
 	if (err)
@@ -104,12 +110,6 @@ static int prepare(void)
 	rng_collect(info);
 	trampoline_reserve();
 	err = kimage_place(info, &kernel, conf.kaslr);
-	if (err)
-		return err;
-	err = exit_prepare();
-	if (err)
-		return err;
-	err = exit_map_get(&map, &count);
 	if (err)
 		return err;
 	err = space_build(info, &kernel, map, count, &space);

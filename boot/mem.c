@@ -7,9 +7,7 @@
 #include "boot/efi.h"
 #include "kernel/lib/err.h"
 
-#define OWN_MAX 512u
-
-static struct boot_mem own[OWN_MAX];
+static struct boot_mem own[MEM_OWN_MAX];
 static uint32_t own_count;
 
 static void pages_free(uint64_t addr, uint64_t size)
@@ -30,7 +28,7 @@ static int alloc(enum boot_mem_type type, EFI_MEMORY_TYPE efi_type, uint64_t siz
 	if (size > UINT64_MAX / 2)
 		return -RAY_ENOMEM;
 	size = ALIGN_UP(size, PAGE_SIZE);
-	if (own_count == OWN_MAX)
+	if (own_count == MEM_OWN_MAX)
 		return -RAY_ENOSPC;
 	if (EFI_ERROR(efi_bs->AllocatePages(how, efi_type, (size + slack) / PAGE_SIZE, &base)))
 		return -RAY_ENOMEM;

@@ -12,6 +12,8 @@
 #include "boot/boot_info.h"
 #include "kernel/lib/types.h"
 
+#define MEM_OWN_MAX 512u /* allocations at a time */
+
 #define MEM_ANYWHERE UINT64_MAX
 #define MEM_BELOW_1M (MIB(1) - 1)
 #define MEM_BELOW_4G (GIB(4) - 1)

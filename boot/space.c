@@ -11,24 +11,26 @@
 #include "boot/paging.h"
 
 #define STACK_SIZE KIB(16)
-/* Pages taken from the firmware at once: the table of own allocations is small. */
-#define POOL_PAGES 64u
+/* Pages taken from the firmware at once. Doubled each time, so that terabytes of RAM do not
+ * fill the table of own allocations. */
+#define POOL_FIRST 32u
 
 #define CPUID_EXT_FEATURES 0x80000001u
 #define CPUID_EXT_EDX_1G   (1u << 26)
 
 static struct {
-	uint64_t next, left;
+	uint64_t next, left, chunk; /* pages, but next */
 } pool;
 
 static int pool_page_alloc(uint64_t *addr)
 {
 	if (pool.left == 0) {
-		int err = mem_alloc_zeroed(POOL_PAGES * PAGE_SIZE, &pool.next);
+		int err = mem_alloc_zeroed(pool.chunk * PAGE_SIZE, &pool.next);
 
 		if (err)
 			return err;
-		pool.left = POOL_PAGES;
+		pool.left = pool.chunk;
+		pool.chunk *= 2;
 	}
 	*addr = pool.next;
 	pool.next += PAGE_SIZE;
@@ -77,6 +79,7 @@ int space_build(const struct boot_info *bi, const struct kimage *k, const struct
 	int err;
 
 	pool.left = 0;
+	pool.chunk = POOL_FIRST;
 	err = paging_init(&p, gib ? SIZE_1G : SIZE_2M, pool_page_alloc);
 	if (!err)
 		err = direct_map_all(bi, &p, map, count);
