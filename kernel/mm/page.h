@@ -31,15 +31,31 @@ void page_free(hpa_t page, unsigned int order);
 /** The same for pages that held a guest's data: zeroed before anybody can get them again. */
 void page_free_dirty(hpa_t page, unsigned int order);
 
+/**
+ * Zero a little of what waits to be scrubbed: at most 512 bytes with IRQs off.
+ * First pages freed dirty, then other free pages while fewer than page_prezero_target() bytes
+ * are known to be zero, so that a later PAGE_F_ZERO costs nothing.
+ * Context: any but NMI; meant for the idle loop. Returns: whether there is more to do.
+ */
+bool page_scrub_step(void);
+/** Bytes of free memory the idle loop keeps zeroed ahead of need. */
+void page_prezero_target_set(uint64_t bytes);
+
+extern uint64_t mm_direct_base; /* virtual address of physical 0; kernel/mm/ writes it */
+
 /** Address in the direct map. Valid for all RAM, whoever owns it. */
-void *hpa_to_va(hpa_t hpa);
+static inline void *hpa_to_va(hpa_t hpa)
+{
+	return (void *)(uintptr_t)(mm_direct_base + hpa.v);
+}
 /** The inverse; also accepts addresses inside the kernel image. Panics on others. */
 hpa_t va_to_hpa(const void *va);
 
 struct page_stats {
 	uint64_t total;    /* bytes of RAM under the allocator's care */
 	uint64_t free;     /* bytes allocatable now, dirty ones included */
-	uint64_t dirty;    /* bytes waiting for the scrubber */
+	uint64_t dirty;    /* bytes of the free ones waiting for the scrubber */
+	uint64_t zeroed;   /* bytes of the free ones known to be zero */
 	uint64_t reserved; /* bytes of RAM taken before the allocator: image, modules, page array */
 };
 void page_stats_get(struct page_stats *out);
