@@ -26,7 +26,10 @@ enum mem_tag {
 	MEM_TAG_COUNT
 };
 
-/** At least 16-byte aligned; page multiples are page aligned. NULL when memory is short. */
+/** Context: once, before any other call. */
+void heap_init(void);
+
+/** At least 16-byte aligned; more than 2 KiB is page aligned. NULL when memory is short. */
 void *kmalloc(size_t bytes, enum mem_tag tag) __must_check;
 /** kmalloc, zeroed. */
 void *kzalloc(size_t bytes, enum mem_tag tag) __must_check;
