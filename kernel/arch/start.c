@@ -20,8 +20,8 @@ static inline __attribute__((always_inline)) uint64_t mix(uint64_t h, uint64_t v
 	return h ^ (h >> 33);
 }
 
-/* No stack protector here: its value is what is being made. */
-__attribute__((no_stack_protector)) static uint64_t guard_seed(const struct boot_info *bi)
+/* No stack protector here: the first call makes its value. */
+__attribute__((no_stack_protector)) uint64_t arch_entropy(const struct boot_info *bi)
 {
 	uint64_t h = rdtsc();
 
@@ -35,9 +35,7 @@ __attribute__((no_stack_protector)) static uint64_t guard_seed(const struct boot
 		__asm__ volatile("rdrand %0" : "+r"(r) : : "cc");
 		h = mix(h, r);
 	}
-	h = mix(h, rdtsc());
-	/* A zero byte first in memory stops string functions that run over. */
-	return h & ~0xffull;
+	return mix(h, rdtsc());
 }
 
 static void boot_ist_set(void)
@@ -54,7 +52,8 @@ static void boot_ist_set(void)
 
 __attribute__((no_stack_protector)) void arch_start(const struct boot_info *bi)
 {
-	__stack_chk_guard = guard_seed(bi);
+	/* A zero byte first in memory stops string functions that run over. */
+	__stack_chk_guard = arch_entropy(bi) & ~0xffull;
 
 	boot_ist_set();
 	gdt_load(0);

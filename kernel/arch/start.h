@@ -14,6 +14,13 @@ struct boot_info;
 void arch_start(const struct boot_info *bi) __noreturn;
 
 /**
+ * A number an attacker cannot foresee, another at each call: from the loader's entropy,
+ * RDRAND and the time. For placing things; no key material.
+ * Context: any. Trust: @bi need not be checked yet
+ */
+uint64_t arch_entropy(const struct boot_info *bi);
+
+/**
  * The kernel above kernel/arch; implemented by kernel/init.c.
  * @bi  as the loader left it: not checked yet
  * Context: boot processor, IRQs off, own stack, GDT, IDT and per-CPU area; loader's CR3.

@@ -19,6 +19,7 @@ struct handler_list {
 
 static struct handler_list nmi_handlers, mce_handlers;
 static uint64_t nmi_count[CPU_MAX];
+static uint8_t nmi_depth[CPU_MAX];
 
 void trap_dispatch(struct trap_frame *tf);
 
@@ -54,15 +55,28 @@ static bool handlers_run(struct handler_list *l, struct trap_frame *tf)
 
 void trap_nmi(struct trap_frame *tf)
 {
-	nmi_count[this_cpu()->id]++;
+	uint32_t id = this_cpu()->id;
+
+	nmi_count[id]++;
+	nmi_depth[id]++;
 	if (!handlers_run(&nmi_handlers, tf))
 		trap_fatal(tf);
+	nmi_depth[id]--;
 }
 
 void trap_mce(struct trap_frame *tf)
 {
+	uint32_t id = this_cpu()->id;
+
+	nmi_depth[id]++;
 	if (!handlers_run(&mce_handlers, tf))
 		trap_fatal(tf);
+	nmi_depth[id]--;
+}
+
+bool trap_in_nmi(void)
+{
+	return nmi_depth[this_cpu()->id] != 0;
 }
 
 uint64_t trap_nmi_count(unsigned int cpu)

@@ -65,6 +65,10 @@ void trap_mce_add(trap_nmi_fn fn);
 void trap_nmi(struct trap_frame *tf);
 void trap_mce(struct trap_frame *tf);
 
+/** Whether this CPU handles an NMI or a machine check: locks may be held by what it broke
+ * into. Context: any. */
+bool trap_in_nmi(void);
+
 /** NMIs this CPU has taken. */
 uint64_t trap_nmi_count(unsigned int cpu);
 

@@ -27,4 +27,10 @@ void vunmap(void *va);
 void *vmap_stack_create(size_t size) __must_check;
 void vmap_stack_destroy(void *top);
 
+/** Whether @addr is the unmapped page below a mapping. Context: any, NMI included. */
+bool vmap_is_guard(uint64_t addr);
+
+/** @random places the first mapping. Context: once, before any other call. */
+void vmap_init(uint64_t random);
+
 #endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/mm/vmap.h"
+
+#include "kernel/arch/cpu.h"
+#include "kernel/arch/percpu.h"
+#include "kernel/irq/irq.h"
+#include "kernel/lib/checked.h"
+#include "kernel/lib/list.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/kspace.h"
+#include "kernel/mm/page.h"
+#include "kernel/mm/pagetable.h"
+#include "kernel/panic.h"
+#include "kernel/sched/spinlock.h"
+
+/*
+ * An area is a guard page and what is mapped above it. Unmapped areas stay listed as dead
+ * until every CPU has flushed its TLB: until then their addresses are not used again.
+ */
+enum area_kind { AREA_DEVICE, AREA_STACK, AREA_DEAD, AREA_FLUSHING };
+
+struct area {
+	struct list_head node; /* by rising address */
+	uint64_t base;	       /* of the guard page */
+	uint64_t pages;	       /* guard page not counted */
+	enum area_kind kind;
+};
+
+/* Dead address space that is worth interrupting all CPUs for. */
+#define PURGE_PAGES (MIB(64) >> PAGE_SHIFT)
+
+static struct spinlock vmap_lock = SPINLOCK_INIT(LOCK_ORDER_VMAP);
+static struct list_head areas = LIST_HEAD_INIT(areas);
+static uint64_t dead_pages;
+static uint64_t area_base = VMAP_FIRST, area_limit = VMAP_FIRST + VMAP_SIZE;
+
+void vmap_init(uint64_t random)
+{
+	/* The first 64 GiB are for hiding in. */
+	area_base = VMAP_FIRST + (random % (GIB(64) >> PAGE_SHIFT) << PAGE_SHIFT);
+}
+
+static uint64_t area_end(const struct area *a)
+{
+	return a->base + ((a->pages + 1) << PAGE_SHIFT);
+}
+
+/* First fit; the lock is held. */
+static bool area_insert(struct area *a)
+{
+	uint64_t size = (a->pages + 1) << PAGE_SHIFT, at = area_base;
+	struct list_head *pos = &areas;
+	struct area *other;
+
+	list_for_each_entry(other, &areas, node) {
+		if (other->base - at >= size) {
+			pos = &other->node;
+			break;
+		}
+		at = area_end(other);
+	}
+	if (area_limit - at < size)
+		return false;
+	a->base = at;
+	list_add_tail(&a->node, pos);
+	return true;
+}
+
+static struct area *area_create(uint64_t pages, enum area_kind kind)
+{
+	struct area *a;
+	uint64_t flags;
+	bool ok;
+
+	if (pages == 0 || pages >= VMAP_SIZE >> PAGE_SHIFT)
+		return NULL;
+	a = kzalloc(sizeof(*a), MEM_KERNEL);
+	if (!a)
+		return NULL;
+	a->pages = pages;
+	a->kind = kind;
+	flags = spin_lock_irqsave(&vmap_lock);
+	ok = area_insert(a);
+	spin_unlock_irqrestore(&vmap_lock, flags);
+	if (!ok) {
+		kfree(a);
+		return NULL;
+	}
+	return a;
+}
+
+/* Map [offset, offset + pages) of the area, in pages. */
+static int area_map(const struct area *a, uint64_t offset, uint64_t pages, hpa_t hpa,
+		    uint64_t attrs)
+{
+	uint64_t flags = spin_lock_irqsave(&vmap_lock);
+	int err = pt_map(kspace_root(), a->base + ((offset + 1) << PAGE_SHIFT), hpa.v,
+			 pages << PAGE_SHIFT, attrs, PAGE_SHIFT);
+
+	spin_unlock_irqrestore(&vmap_lock, flags);
+	return err;
+}
+
+static struct area *area_find(uint64_t va, enum area_kind kind)
+{
+	struct area *a;
+
+	list_for_each_entry(a, &areas, node)
+		if (va > a->base && va <= area_end(a))
+			return a->kind == kind ? a : NULL;
+	return NULL;
+}
+
+/* Unmap and leave for the next purge. */
+static void area_kill(struct area *a)
+{
+	uint64_t first = a->base + PAGE_SIZE;
+	uint64_t flags = spin_lock_irqsave(&vmap_lock);
+
+	pt_unmap(kspace_root(), first, a->pages << PAGE_SHIFT);
+	for (uint64_t i = 0; i < a->pages; i++)
+		invlpg((const void *)(uintptr_t)(first + (i << PAGE_SHIFT)));
+	a->kind = AREA_DEAD;
+	dead_pages += a->pages + 1;
+	spin_unlock_irqrestore(&vmap_lock, flags);
+}
+
+static void flush_one(void *arg)
+{
+	(void)arg;
+	kspace_tlb_flush();
+}
+
+/* Make dead address space usable again. Only what was dead before the flush may go. */
+static void purge(void)
+{
+	struct list_head gone = LIST_HEAD_INIT(gone);
+	struct area *a, *next;
+	uint64_t flags;
+
+	if (!irq_enabled() || irq_in_handler() || this_cpu()->preempt_count != 0)
+		return;
+	flags = spin_lock_irqsave(&vmap_lock);
+	list_for_each_entry_safe(a, next, &areas, node)
+		if (a->kind == AREA_DEAD)
+			a->kind = AREA_FLUSHING;
+	spin_unlock_irqrestore(&vmap_lock, flags);
+
+	ipi_call_all(flush_one, NULL);
+
+	flags = spin_lock_irqsave(&vmap_lock);
+	list_for_each_entry_safe(a, next, &areas, node) {
+		if (a->kind != AREA_FLUSHING)
+			continue;
+		dead_pages -= a->pages + 1;
+		list_del(&a->node);
+		list_add_tail(&a->node, &gone);
+	}
+	spin_unlock_irqrestore(&vmap_lock, flags);
+	list_for_each_entry_safe(a, next, &gone, node)
+		kfree(a);
+}
+
+static uint64_t cache_attrs(enum vmap_cache cache)
+{
+	/* Indices into the PAT as kernel/arch/features.c programs it. */
+	switch (cache) {
+	case VMAP_WB:
+		return 0;
+	case VMAP_WC:
+		return PTE_PAT4K;
+	case VMAP_UC:
+	default:
+		return PTE_PCD | PTE_PWT;
+	}
+}
+
+void *vmap(hpa_t hpa, size_t len, enum vmap_cache cache, bool writable)
+{
+	uint64_t offset = hpa.v & (PAGE_SIZE - 1), end;
+	uint64_t attrs = (writable ? PTE_KERNEL_RW : PTE_KERNEL_R) | cache_attrs(cache);
+	struct area *a;
+
+	if (len == 0 || checked_add(hpa.v, len, &end) != 0 || end > BIT(52))
+		return NULL;
+	if (dead_pages > PURGE_PAGES)
+		purge();
+	a = area_create((offset + len + PAGE_SIZE - 1) >> PAGE_SHIFT, AREA_DEVICE);
+	if (!a)
+		return NULL;
+	if (area_map(a, 0, a->pages, HPA(hpa.v - offset), attrs) != 0) {
+		area_kill(a);
+		return NULL;
+	}
+	return (void *)(uintptr_t)(a->base + PAGE_SIZE + offset);
+}
+
+static struct area *area_find_or_panic(const void *va, enum area_kind kind)
+{
+	uint64_t flags = spin_lock_irqsave(&vmap_lock);
+	struct area *a = area_find((uint64_t)(uintptr_t)va, kind);
+
+	spin_unlock_irqrestore(&vmap_lock, flags);
+	if (!a)
+		panic("vunmap of %016lx: nothing such is mapped there", (uint64_t)(uintptr_t)va);
+	return a;
+}
+
+void vunmap(void *va)
+{
+	area_kill(area_find_or_panic(va, AREA_DEVICE));
+}
+
+/* Take the first @n pages of a stack out of it, then the area. */
+static void stack_kill(struct area *a, uint64_t n)
+{
+	unsigned int shift;
+	uint64_t pte, flags;
+
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t va = a->base + ((i + 1) << PAGE_SHIFT);
+
+		flags = spin_lock_irqsave(&vmap_lock);
+		ASSERT(pt_walk(kspace_root(), va, &pte, &shift));
+		pt_unmap(kspace_root(), va, PAGE_SIZE);
+		spin_unlock_irqrestore(&vmap_lock, flags);
+		invlpg((const void *)(uintptr_t)va);
+		page_free(HPA(pte & PTE_ADDR), 0);
+	}
+	area_kill(a);
+}
+
+void *vmap_stack_create(size_t size)
+{
+	struct area *a;
+	uint64_t i;
+	hpa_t page;
+
+	ASSERT(IS_ALIGNED(size, PAGE_SIZE));
+	if (dead_pages > PURGE_PAGES)
+		purge();
+	a = area_create(size >> PAGE_SHIFT, AREA_STACK);
+	if (!a)
+		return NULL;
+	for (i = 0; i < a->pages; i++) {
+		if (page_alloc(0, 0, &page) != 0)
+			goto undo;
+		if (area_map(a, i, 1, page, PTE_KERNEL_RW) != 0) {
+			page_free(page, 0);
+			goto undo;
+		}
+	}
+	return (void *)(uintptr_t)area_end(a);
+
+undo:
+	stack_kill(a, i);
+	return NULL;
+}
+
+void vmap_stack_destroy(void *top)
+{
+	struct area *a = area_find_or_panic(top, AREA_STACK);
+
+	stack_kill(a, a->pages);
+}
+
+bool vmap_is_guard(uint64_t addr)
+{
+	uint64_t page = ALIGN_DOWN(addr, PAGE_SIZE);
+
+	return addr >= VMAP_FIRST && addr - VMAP_FIRST < VMAP_SIZE && !kspace_mapped(page, 1) &&
+	       kspace_mapped(page + PAGE_SIZE, 1);
+}
