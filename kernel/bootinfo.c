@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/bootinfo.h"
 
+#include <string.h>
+
+#include "kernel/mm/heap.h"
+#include "kernel/mm/page.h"
 #include "kernel/panic.h"
 
 static struct boot_info kept;
@@ -125,6 +129,49 @@ void bootinfo_init(const struct boot_info *bi)
 	if (wrong)
 		panic("boot hand-over: %s", wrong);
 	kept = *bi;
+}
+
+static void blob_keep(struct boot_blob *b)
+{
+	void *copy;
+
+	if (b->size == 0)
+		return;
+	copy = kmalloc(b->size, MEM_KERNEL);
+	if (!copy)
+		panic("no memory to keep %lu bytes of the loader's", b->size);
+	memcpy(copy, hpa_to_va(HPA(b->addr)), b->size);
+	b->addr = va_to_hpa(copy).v;
+}
+
+void bootinfo_keep(void)
+{
+	static const struct {
+		size_t offset;
+		uint64_t feature; /* 0: always valid */
+	} blobs[] = {
+		{ offsetof(struct boot_info, cpus), BOOT_FEAT_CPUS },
+		{ offsetof(struct boot_info, modules), 0 },
+		{ offsetof(struct boot_info, efi_map), BOOT_FEAT_EFI_RT },
+		{ offsetof(struct boot_info, tcg_log), BOOT_FEAT_TCG_LOG },
+		{ offsetof(struct boot_info, conf), BOOT_FEAT_CONF },
+		{ offsetof(struct boot_info, log), 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(blobs); i++) {
+		struct boot_blob *b = (void *)((uint8_t *)&kept + blobs[i].offset);
+
+		if (blobs[i].feature && !(kept.features & blobs[i].feature))
+			*b = (struct boot_blob){ 0 };
+		blob_keep(b);
+	}
+	if (!(kept.features & BOOT_FEAT_CPUS))
+		kept.cpu_count = 0;
+	kept.mem = (struct boot_blob){ 0 };
+	kept.mem_count = 0;
+	kept.kernel_elf = (struct boot_blob){ 0 };
+	kept.features &= ~BOOT_FEAT_KERNEL_ELF;
+	kept.phys_map_base = mm_direct_base;
 }
 
 const struct boot_info *bootinfo(void)

@@ -24,6 +24,13 @@ const char *bootinfo_check(const struct boot_info *bi, const uint8_t *phys);
 /** Check and keep @bi; panics when it cannot be used. Context: once, first thing. */
 void bootinfo_init(const struct boot_info *bi);
 
+/**
+ * Copy what the kept structure points to out of the loader's memory; the addresses in it
+ * then name the copies. The memory map and the kernel's file are not kept.
+ * Context: once, when the heap works.
+ */
+void bootinfo_keep(void);
+
 /** The kept copy. */
 const struct boot_info *bootinfo(void);
 

@@ -3,14 +3,75 @@
  * The order in which the kernel comes up. It is security-relevant (check before use, measure
  * before parse), so it is one table here, and this file alone may include everybody.
  */
+#define LOG_TAG "init"
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/features.h"
 #include "kernel/arch/start.h"
 #include "kernel/bootinfo.h"
 #include "kernel/console.h"
+#include "kernel/lib/err.h"
+#include "kernel/log.h"
 #include "kernel/marker.h"
+#include "kernel/mm/mm.h"
+#include "kernel/mm/page.h"
 #include "kernel/panic.h"
 #include "kernel/symbols.h"
 #include "version.h"
+
+struct init_step {
+	const char *name;
+	int (*fn)(void);
+	bool fatal; /* without it nothing else can work: panic */
+};
+
+static int init_cpu(void)
+{
+	const char *lacks = cpu_init();
+
+	if (lacks)
+		panic("%s", lacks);
+	return 0;
+}
+
+static int init_memory(void)
+{
+	mm_init();
+	return 0;
+}
+
+/* Called with the loader's direct map, and again with ours. */
+static int init_symbols(void)
+{
+	const struct boot_info *bi = bootinfo();
+
+	if (!(bi->features & BOOT_FEAT_KERNEL_ELF))
+		return -RAY_ENOENT;
+	return symbols_init((const void *)(uintptr_t)(bi->phys_map_base + bi->kernel_elf.addr),
+			    bi->kernel_elf.size, bi->kernel_slide);
+}
+
+static int init_reclaim(void)
+{
+	struct page_stats st;
+	int err = symbols_init(hpa_to_va(HPA(bootinfo()->kernel_elf.addr)),
+			       bootinfo()->kernel_elf.size, bootinfo()->kernel_slide);
+
+	if (!err)
+		err = symbols_keep();
+	bootinfo_keep();
+	mm_reclaim_loader();
+	page_stats_get(&st);
+	marker_print(MARKER_BOOT_MEMORY_READY, "total_mib=%lu free_mib=%lu", st.total >> 20,
+		     st.free >> 20);
+	return err;
+}
+
+static const struct init_step steps[] = {
+	{ "symbols", init_symbols, false },
+	{ "cpu", init_cpu, true },
+	{ "memory", init_memory, true },
+	{ "reclaim", init_reclaim, false },
+};
 
 void kernel_main(const struct boot_info *bi)
 {
@@ -18,10 +79,15 @@ void kernel_main(const struct boot_info *bi)
 	marker_print(MARKER_BOOT_KERNEL_LOADED, "version=%s", RAYOS_VERSION);
 	panic_init();
 	bootinfo_init(bi);
-	bi = bootinfo();
-	if ((bi->features & BOOT_FEAT_KERNEL_ELF) &&
-	    symbols_init((const void *)(uintptr_t)(bi->phys_map_base + bi->kernel_elf.addr),
-			 bi->kernel_elf.size, bi->kernel_slide) != 0)
-		panic("the kernel's own file has no symbols");
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int err = steps[i].fn();
+
+		if (err && steps[i].fatal)
+			panic("%s does not come up: %s", steps[i].name, ray_strerror(err));
+		if (err)
+			log_warn("%s does not come up: %s", steps[i].name, ray_strerror(err));
+		else
+			log_dbg("%s is up", steps[i].name);
+	}
 	panic("nothing more is built yet");
 }

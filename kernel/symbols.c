@@ -6,12 +6,22 @@
 #include "kernel/arch/image.h"
 #include "kernel/elf.h"
 #include "kernel/lib/err.h"
+#include "kernel/mm/heap.h"
+
+/* What a lookup needs of one function: 8 bytes and its name. */
+struct ksym {
+	uint32_t offset; /* from KERNEL_LINK_BASE */
+	uint32_t name;	 /* index into names */
+};
 
 static struct {
-	const struct elf64_sym *syms;
+	const struct elf64_sym *syms; /* until symbols_keep() */
 	size_t sym_count;
 	const char *strings;
 	size_t string_size; /* the last byte is NUL */
+	struct ksym *kept;
+	size_t kept_count;
+	char *names;
 	uint64_t slide;
 } table;
 
@@ -69,6 +79,47 @@ static bool is_function(const struct elf64_sym *s)
 	       s->name != 0 && s->name < table.string_size;
 }
 
+int symbols_keep(void)
+{
+	size_t count = 0, bytes = 0, used = 0, i, n = 0;
+	struct ksym *kept;
+	char *names;
+
+	for (i = 0; i < table.sym_count; i++) {
+		if (!is_function(&table.syms[i]))
+			continue;
+		count++;
+		bytes += strlen(table.strings + table.syms[i].name) + 1;
+	}
+	if (count == 0)
+		return 0;
+	kept = kcalloc(count, sizeof(*kept), MEM_KERNEL);
+	names = kmalloc(bytes, MEM_KERNEL);
+	if (!kept || !names) {
+		kfree(kept);
+		kfree(names);
+		table.sym_count = 0;
+		return -RAY_ENOMEM;
+	}
+	for (i = 0; i < table.sym_count; i++) {
+		const struct elf64_sym *s = &table.syms[i];
+		size_t len;
+
+		if (!is_function(s))
+			continue;
+		len = strlen(table.strings + s->name) + 1;
+		memcpy(names + used, table.strings + s->name, len);
+		kept[n].offset = (uint32_t)(s->value - KERNEL_LINK_BASE);
+		kept[n++].name = (uint32_t)used;
+		used += len;
+	}
+	table.names = names;
+	table.kept = kept;
+	table.kept_count = n;
+	table.sym_count = 0;
+	return 0;
+}
+
 const char *symbols_find(uint64_t addr, uint64_t *offset)
 {
 	const char *best = NULL;
@@ -78,6 +129,14 @@ const char *symbols_find(uint64_t addr, uint64_t *offset)
 	if (link < KERNEL_LINK_BASE ||
 	    link >= (uint64_t)(uintptr_t)__text_end - table.slide)
 		return NULL;
+	for (size_t i = 0; i < table.kept_count; i++) {
+		uint64_t v = KERNEL_LINK_BASE + table.kept[i].offset;
+
+		if (v <= link && v >= best_value) {
+			best = table.names + table.kept[i].name;
+			best_value = v;
+		}
+	}
 	for (size_t i = 0; i < table.sym_count; i++) {
 		const struct elf64_sym *s = &table.syms[i];
 

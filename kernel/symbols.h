@@ -17,6 +17,9 @@
  */
 int __must_check symbols_init(const void *elf, size_t size, uint64_t slide);
 
+/** Copy what lookups need to the heap, so that the file's memory can go. -RAY_ENOMEM. */
+int __must_check symbols_keep(void);
+
 /**
  * Function that contains an address.
  * @offset  distance from its start, written when a name is returned
