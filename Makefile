@@ -5,12 +5,14 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .SUFFIXES:
+PYTHONDONTWRITEBYTECODE := 1
+export PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := all
 
 O   := build
 GEN := $(O)/gen
 # Objects depend on these, so that a changed flag rebuilds what it touches.
-BUILD_FILES := Makefile $(wildcard scripts/mk/*.mk)
+BUILD_FILES := Makefile scripts/mk/toolchain.mk scripts/mk/thirdparty.mk
 
 include scripts/mk/setup.mk
 include scripts/mk/toolchain.mk

@@ -12,12 +12,13 @@ KERNEL_LDFLAGS := -pie --no-dynamic-linker -z text -z max-page-size=4096 -z noex
 .PHONY: kernel
 kernel: $(O)/kernel.elf
 
-$(O)/obj/%.c.o: %.c $(BUILD_FILES) scripts/mk/hidden.h | $(GEN_HEADERS)
+$(O)/obj/%.c.o: %.c $(BUILD_FILES) scripts/mk/kernel.mk \
+		scripts/mk/hidden.h | $(GEN_HEADERS)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(KCFLAGS) $(KCFLAGS_EXTRA) -MMD -MP -c -o $@ $<
 
-$(O)/obj/%.S.o: %.S $(BUILD_FILES) | $(GEN_HEADERS)
+$(O)/obj/%.S.o: %.S $(BUILD_FILES) scripts/mk/kernel.mk | $(GEN_HEADERS)
 	$(call say,AS,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(KASFLAGS) -MMD -MP -c -o $@ $<
@@ -29,7 +30,7 @@ $(O)/kernel.objs: FORCE
 	 cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # The loader applies R_X86_64_RELATIVE and nothing else.
-$(O)/kernel.elf: $(KERNEL_OBJ) $(THIRDPARTY_LIBS) linker.ld $(O)/kernel.objs $(BUILD_FILES)
+$(O)/kernel.elf: $(KERNEL_OBJ) $(THIRDPARTY_LIBS) linker.ld $(O)/kernel.objs $(BUILD_FILES) scripts/mk/kernel.mk
 	$(call say,LD,$@)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -T linker.ld -Map $(O)/kernel.map -o $@.tmp \
 		@$(O)/kernel.objs --start-group $(THIRDPARTY_LIBS) --end-group

@@ -26,7 +26,7 @@ unit_sources = $(filter %.c,$(shell awk '/^\/\* UNIT:/ { on = 1 } on { print } o
 
 # $(call host_objects,VARIANT)
 define host_variant
-$(O)/$(1)/%.o: %.c $(BUILD_FILES) | $(GEN_HEADERS)
+$(O)/$(1)/%.o: %.c $(BUILD_FILES) scripts/mk/tests.mk | $(GEN_HEADERS)
 	$$(call say,HOSTCC,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) $$(KCFLAGS_EXTRA) -MMD -MP -c -o $$@ $$<
@@ -34,7 +34,7 @@ $(O)/$(1)/%.o: %.c $(BUILD_FILES) | $(GEN_HEADERS)
 $(O)/$(1)/hv/decode% $(O)/$(1)/tests/unit/test_decode% $(O)/$(1)/tests/fuzz/fuzz_decode%: \
 	KCFLAGS_EXTRA := $(ZYDIS_DEFS) $(ZYDIS_INCLUDE)
 
-$(O)/$(1)/zydis/%.o: $(ZYDIS)/src/%.c $(BUILD_FILES)
+$(O)/$(1)/zydis/%.o: $(ZYDIS)/src/%.c $(BUILD_FILES) scripts/mk/tests.mk
 	@mkdir -p $$(@D)
 	$$(Q)$$($(1)_CC) -O1 -g -w $(ZYDIS_DEFS) $(ZYDIS_INCLUDE) -I$(ZYDIS)/src -c -o $$@ $$<
 
@@ -87,3 +87,16 @@ fuzz: fuzz-build
 
 cov: cov-build
 	$(Q)scripts/run-cov $(COV_BIN)
+
+# Boot tests drive the image in the emulators; T=expression selects as pytest -k does.
+.PHONY: boot-test test lint
+boot-test: iso
+	$(Q)$(PYTHON) -m pytest tests/boot $(if $(T),-k '$(T)')
+
+# What CI runs. The sub-makes report by themselves; the image is built first so that a broken
+# build says so once.
+test: iso
+	$(Q)scripts/run-tests
+
+lint:
+	$(Q)scripts/lint $(if $(LITE),--lite)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The RayOS shell as scripts see it: a line in, its output and its exit status back."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from .machine import BOOT_TIMEOUT, SHELL_READY
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# A prompt begins a line and is the last thing printed; a failed command's status stands first.
+PROMPT = re.compile(r"[\r\n](?:\x1b\[[0-9;?]*[A-Za-z])*(?:\[(\d+)\] )?rayos> (?:\x1b\[[0-9;?]*[A-Za-z])*$")
+CONSOLE_LEAVE = b"\x1d"  # Ctrl-]
+
+
+@dataclass
+class Result:
+    """Output of one command, without echo, prompt and escape sequences."""
+
+    text: str
+    status: int
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+
+class Shell:
+    """Drives the shell of a machine that was started."""
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def wait_ready(self):
+        self.machine.expect(SHELL_READY, BOOT_TIMEOUT[self.machine.config.backend])
+        self.machine.expect(PROMPT, 20)
+        return self
+
+    def run(self, line, timeout=30):
+        """Type a line, wait for the next prompt, return what came in between."""
+        machine = self.machine
+        before = len(machine.log)
+        machine.send_line(line)
+        match = machine.expect(PROMPT, timeout)
+        text = ANSI.sub("", machine.log[before:machine.mark].decode("utf-8", errors="replace"))
+        lines = text.replace("\r", "\n").split("\n")
+        # The echo ends with the line itself; the prompt is the last line.
+        while lines and not lines[0].endswith(line[-1:]):
+            lines.pop(0)
+        body = [kept for kept in lines[1:-1]]
+        return Result("\n".join(body).strip("\n"), int(match.group(1) or 0))
+
+    def ok(self, line, timeout=30):
+        """run(), for a command that must succeed."""
+        result = self.run(line, timeout)
+        assert result.status == 0, f"{line!r} ended with {result.status}: {result.text}"
+        return result.text
