@@ -25,6 +25,8 @@ int __must_check virq_create(struct vm *vm);
 
 /**
  * Drive an interrupt line. Level semantics: callers set 1 and later 0; a pulse is 1 then 0.
+ * Lines are ISA numbers up to 15: line 0 (8254) reaches 8259 input 0 and IOAPIC pin 2, as the
+ * MADT override says; line 2 reaches nothing.
  * Several devices may share a line: each passes its own @source (0..31), levels are ORed.
  * Context: any but NMI; takes a spinlock (order VIRQ).
  */
@@ -49,14 +51,19 @@ void vlapic_set_irq(struct vcpu *vcpu, uint8_t vector, bool level);
 
 /**
  * Highest vector that can be delivered now by priority (IRR above PPR), ExtINT from the 8259
- * included when LINT0 or the disabled APIC lets it through; -1 when none.
+ * included when LINT0 or the disabled APIC lets it through; -1 when none. For the 8259 the
+ * answer is 256: only vlapic_ack() learns its vector.
  * Context: vCPU's own loop, IRQs off. Does not change state.
  */
 int vlapic_pending(struct vcpu *vcpu);
-/** Accept it: IRR to ISR (or 8259 INTA cycle). Returns the vector to inject. */
+/** Accept what vlapic_pending() said last (not -1): IRR to ISR (or 8259 INTA cycle). Returns the vector to inject. */
 int vlapic_ack(struct vcpu *vcpu);
 /** Cheap hint: something may be pending since the last vlapic_pending() said no. */
 bool vlapic_maybe_pending(const struct vcpu *vcpu);
+
+/** Highest vector that only TPR keeps out, -1 when none: the backend then must see the guest
+ *  lower CR8. Context: as vlapic_pending(). */
+int vlapic_tpr_blocked(struct vcpu *vcpu);
 
 /** Task priority as CR8 has it (bits 7:4 of TPR). */
 uint64_t vlapic_cr8_get(const struct vcpu *vcpu);
@@ -80,7 +87,13 @@ void vlapic_pv_eoi_sync(struct vcpu *vcpu);
 /** KVM PV EOI enabled with the MSR value given (gpa | 1) or 0. */
 int vlapic_pv_eoi_set(struct vcpu *vcpu, uint64_t msr);
 
-/* vcpu state records: written with the vCPU. */
+/** Stop the timer with the VM (pause, save) and let it go on. Pre: the vCPU is stopped. */
+void vlapic_quiesce(struct vcpu *vcpu);
+void vlapic_resume(struct vcpu *vcpu);
+
+/* vcpu state records: written with the vCPU, which is stopped. A record loads whole or not at
+ * all (-RAY_EINVAL); the loaded timer runs at once unless vlapic_quiesce() came before. */
+#define VLAPIC_STATE_VERSION 1u
 void vlapic_save(struct vcpu *vcpu, struct state_buf *b);
 int vlapic_load(struct vcpu *vcpu, struct state_buf *b, uint32_t version);
 

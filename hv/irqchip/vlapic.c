@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The local APIC's heart: which interrupt the CPU gets, its acceptance and its end.
+ * Owns: IRR, ISR, TMR, priorities, the paravirtual EOI byte. Must not know: register layout,
+ * who sends. Context: own vCPU thread with IRQs off, unless the header says otherwise.
+ */
+#include "hv/irqchip/irqchip_priv.h"
+
+#include <string.h>
+
+#include "hv/vm.h"
+#include "kernel/lib/err.h"
+#include "kernel/mm/heap.h"
+
+/* A sender's store must be visible before it looks at the vCPU's mode (hv/vcpu.h). */
+void vlapic_hint(struct vlapic *l)
+{
+	__atomic_store_n(&l->hint, 1, __ATOMIC_SEQ_CST);
+}
+
+void vlapic_set_irq(struct vcpu *vcpu, uint8_t vector, bool level)
+{
+	struct vlapic *l = vcpu->lapic;
+	unsigned int word = vector >> 6;
+	uint64_t bit = BIT(vector & 63);
+
+	if (unlikely(vector < 16)) {
+		vlapic_error(l, ESR_RECV_ILLEGAL);
+		return;
+	}
+	if (unlikely(level))
+		__atomic_fetch_or(&l->tmr[word], bit, __ATOMIC_RELAXED);
+	else if (unlikely(vec_test(l->tmr, vector)))
+		__atomic_fetch_and(&l->tmr[word], ~bit, __ATOMIC_RELAXED);
+	/* Set already: whoever set it kicks. */
+	if (__atomic_fetch_or(&l->irr[word], bit, __ATOMIC_SEQ_CST) & bit)
+		return;
+	vlapic_hint(l);
+	vcpu_kick(vcpu);
+}
+
+void vlapic_lint0(struct vcpu *vcpu)
+{
+	struct vlapic *l = vcpu->lapic;
+	uint32_t lint0 = l->lvt[LVT_LINT0];
+
+	if (vlapic_takes_extint(l)) {
+		vlapic_hint(l);
+		vcpu_kick(vcpu);
+	} else if (!(lint0 & LVT_MASKED)) {
+		if (LVT_DELIVERY(lint0) == DELIVER_FIXED)
+			vlapic_set_irq(vcpu, (uint8_t)lint0, false);
+		else if (LVT_DELIVERY(lint0) == DELIVER_NMI)
+			vcpu_request(vcpu, VCPU_REQ_NMI);
+	}
+}
+
+void vlapic_error(struct vlapic *l, uint32_t esr_bit)
+{
+	uint32_t lvt = l->lvt[LVT_ERROR];
+
+	__atomic_fetch_or(&l->esr_new, esr_bit, __ATOMIC_RELAXED);
+	if (!(lvt & LVT_MASKED) && (uint8_t)lvt >= 16)
+		vlapic_set_irq(l->vcpu, (uint8_t)lvt, false);
+}
+
+int vlapic_pending(struct vcpu *vcpu)
+{
+	struct vlapic *l = vcpu->lapic;
+	int vec;
+
+	/* Before the scan, so that a bit set during it brings us back. */
+	__atomic_exchange_n(&l->hint, 0, __ATOMIC_SEQ_CST);
+	if (unlikely(l->pv_armed))
+		vlapic_pv_eoi_sync(vcpu);
+	if (unlikely(vpic_pending(vcpu->vm)) && (vlapic_takes_extint(l) || l->ext_intr)) {
+		vec = VLAPIC_EXTINT;
+	} else {
+		vec = vec_highest(l->irr);
+		if (vec < 0 || (unsigned int)vec >> 4 <= vlapic_ppr_class(l))
+			return -1;
+	}
+	l->candidate = (int16_t)vec;
+	l->hint = 1;
+	return vec;
+}
+
+int vlapic_tpr_blocked(struct vcpu *vcpu)
+{
+	const struct vlapic *l = vcpu->lapic;
+	int vec = vec_highest(l->irr);
+	int isr = l->isr_top < 0 ? 0 : l->isr_top >> 4;
+
+	return vec >= 0 && vec >> 4 > isr && vec >> 4 <= l->tpr >> 4 ? vec : -1;
+}
+
+static void pv_eoi_arm(struct vlapic *l, int vec)
+{
+	/* A level interrupt's EOI must reach the IOAPIC, and one that waits must be let in. */
+	if (l->hint || vec_test(l->tmr, (unsigned int)vec) || vec_highest(l->irr) >= 0)
+		return;
+	*(volatile uint8_t *)l->pv_eoi |= 1;
+	l->pv_armed = true;
+}
+
+int vlapic_ack(struct vcpu *vcpu)
+{
+	struct vlapic *l = vcpu->lapic;
+	int vec = l->candidate, next;
+
+	if (unlikely(vec == VLAPIC_EXTINT)) {
+		l->ext_intr = false;
+		vec = vpic_ack(vcpu->vm);
+		vlapic_hint(l);
+		return vec;
+	}
+	__atomic_fetch_and(&l->irr[vec >> 6], ~BIT(vec & 63), __ATOMIC_RELAXED);
+	l->isr[vec >> 6] |= BIT(vec & 63);
+	l->isr_top = (int16_t)vec;
+	__atomic_exchange_n(&l->hint, 0, __ATOMIC_SEQ_CST);
+	next = vec_highest(l->irr);
+	if (unlikely(next >> 4 > vec >> 4 || vpic_pending(vcpu->vm)))
+		l->hint = 1;
+	if (l->pv_eoi)
+		pv_eoi_arm(l, vec);
+	return vec;
+}
+
+bool vlapic_maybe_pending(const struct vcpu *vcpu)
+{
+	return vcpu->lapic->hint != 0;
+}
+
+static void eoi_in_service(struct vlapic *l)
+{
+	int vec = l->isr_top;
+
+	if (vec < 0)
+		return;
+	l->isr[vec >> 6] &= ~BIT(vec & 63);
+	l->isr_top = (int16_t)vec_highest(l->isr);
+	if (unlikely(vec_test(l->tmr, (unsigned int)vec)))
+		vioapic_eoi(l->vcpu->vm, (uint8_t)vec);
+	if (vec_highest(l->irr) >= 0)
+		l->hint = 1;
+}
+
+void vlapic_eoi(struct vlapic *l)
+{
+	if (unlikely(l->pv_armed))
+		vlapic_pv_eoi_sync(l->vcpu);
+	eoi_in_service(l);
+}
+
+void vlapic_tpr_set(struct vlapic *l, uint8_t tpr)
+{
+	bool lower = tpr < l->tpr;
+
+	l->tpr = tpr;
+	if (lower && vec_highest(l->irr) >= 0)
+		l->hint = 1;
+}
+
+uint64_t vlapic_cr8_get(const struct vcpu *vcpu)
+{
+	return vcpu->lapic->tpr >> 4;
+}
+
+void vlapic_cr8_set(struct vcpu *vcpu, uint64_t cr8)
+{
+	vlapic_tpr_set(vcpu->lapic, (uint8_t)((cr8 & 0xf) << 4));
+}
+
+/* The bit still set means the handler has not ended: take the offer back, a real EOI follows. */
+void vlapic_pv_eoi_sync(struct vcpu *vcpu)
+{
+	struct vlapic *l = vcpu->lapic;
+	volatile uint8_t *flag = l->pv_eoi;
+
+	if (!l->pv_armed)
+		return;
+	l->pv_armed = false;
+	if (*flag & 1)
+		*flag &= (uint8_t)~1u;
+	else
+		eoi_in_service(l);
+}
+
+int vlapic_pv_eoi_set(struct vcpu *vcpu, uint64_t msr)
+{
+	struct vlapic *l = vcpu->lapic;
+	uint8_t *flag = NULL;
+
+	if (msr & 2)
+		return -RAY_EFAULT;
+	if (msr & 1) {
+		flag = gmem_ptr(&vcpu->vm->mem, GPA(msr & ~3ull), 4);
+		if (!flag)
+			return -RAY_EFAULT;
+	}
+	vlapic_pv_eoi_sync(vcpu);
+	l->pv_eoi = flag;
+	l->pv_eoi_msr = msr;
+	return 0;
+}
+
+uint64_t vlapic_base(const struct vcpu *vcpu)
+{
+	return vcpu->lapic->base & ~(PAGE_SIZE - 1);
+}
+
+/* State after INIT; base, mode and ID stay (SDM vol. 3, 10.4.7.3 and 10.12.5.1). */
+void vlapic_init_signal(struct vcpu *vcpu)
+{
+	struct vlapic *l = vcpu->lapic;
+
+	vlapic_timer_stop(l);
+	if (l->pv_armed)
+		vlapic_pv_eoi_sync(vcpu);
+	memset(l->irr, 0, sizeof(l->irr));
+	memset(l->isr, 0, sizeof(l->isr));
+	memset(l->tmr, 0, sizeof(l->tmr));
+	l->isr_top = -1;
+	l->candidate = -1;
+	l->hint = 0;
+	l->ext_intr = false;
+	l->tpr = 0;
+	l->svr = 0xff;
+	l->dfr = UINT32_MAX;
+	l->ldr = l->mode == LAPIC_X2APIC ? vlapic_x2_ldr(vcpu->id) : 0;
+	l->esr = l->esr_new = 0;
+	l->icr = l->icr2 = 0;
+	l->tmict = l->tdcr = 0;
+	l->period = 0;
+	for (unsigned int i = 0; i < LVT_COUNT; i++)
+		l->lvt[i] = LVT_MASKED;
+	/* There is no firmware to set up virtual wire mode (MP specification 3.6.2.2). */
+	if (vcpu->id == 0)
+		l->lvt[LVT_LINT0] = DELIVER_EXTINT << 8;
+}
+
+void vlapic_reset(struct vcpu *vcpu)
+{
+	struct vlapic *l = vcpu->lapic;
+
+	l->base = APIC_BASE_DEFAULT | APIC_BASE_EN | (vcpu->id == 0 ? APIC_BASE_BSP : 0);
+	l->mode = LAPIC_XAPIC;
+	vlapic_init_signal(vcpu);
+	l->pv_eoi = NULL;
+	l->pv_eoi_msr = 0;
+	l->quiesced = false;
+}
+
+int vlapic_create(struct vcpu *vcpu)
+{
+	struct vlapic *l = kzalloc(sizeof(*l), MEM_VM);
+
+	if (!l)
+		return -RAY_ENOMEM;
+	l->vcpu = vcpu;
+	vlapic_timer_init(l);
+	vcpu->lapic = l;
+	vlapic_reset(vcpu);
+	return 0;
+}
+
+void vlapic_destroy(struct vcpu *vcpu)
+{
+	if (!vcpu->lapic)
+		return;
+	timer_cancel(&vcpu->lapic->timer);
+	kfree(vcpu->lapic);
+	vcpu->lapic = NULL;
+}

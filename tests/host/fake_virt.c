@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/host/fake_virt.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/lib/err.h"
+#include "kernel/log.h"
+#include "kernel/mm/heap.h"
+#include "kernel/panic.h"
+#include "kernel/sched/wait.h"
+
+#define CHECK(c)                                                                           \
+	do {                                                                               \
+		if (!(c)) {                                                                \
+			fprintf(stderr, "fake_virt: %s at line %d\n", #c, __LINE__);       \
+			abort();                                                           \
+		}                                                                          \
+	} while (0)
+
+#define RANGES_MAX 64
+#define TIMERS_MAX 64
+
+uint64_t fake_now_ns;
+uint64_t fake_wall;
+int fake_allocs_live;
+int fake_allocs_left = -1;
+int fake_kicks[VM_VCPU_MAX];
+uint64_t fake_requests[VM_VCPU_MAX];
+enum vm_end fake_end;
+char fake_end_text[128];
+uint8_t *fake_ram;
+
+static struct gbus_range *ports[RANGES_MAX], *mmio[RANGES_MAX];
+static struct timer *timers[TIMERS_MAX];
+
+/* --- heap --- */
+void *kzalloc(size_t bytes, enum mem_tag tag)
+{
+	void *p;
+
+	(void)tag;
+	if (fake_allocs_left == 0)
+		return NULL;
+	if (fake_allocs_left > 0)
+		fake_allocs_left--;
+	p = calloc(1, bytes);
+	CHECK(p);
+	fake_allocs_live++;
+	return p;
+}
+
+void *kmalloc(size_t bytes, enum mem_tag tag)
+{
+	return kzalloc(bytes, tag);
+}
+
+void *kcalloc(size_t n, size_t size, enum mem_tag tag)
+{
+	size_t bytes;
+
+	return __builtin_mul_overflow(n, size, &bytes) ? NULL : kzalloc(bytes, tag);
+}
+
+void kfree(void *p)
+{
+	if (p)
+		fake_allocs_live--;
+	free(p);
+}
+
+/* --- locks: never taken twice, never left taken --- */
+void spin_lock_init(struct spinlock *l, enum lock_order order)
+{
+	*l = (struct spinlock){.order = (uint16_t)order};
+}
+
+void spin_lock(struct spinlock *l)
+{
+	CHECK(!l->owner);
+	l->owner = 1;
+}
+
+bool spin_trylock(struct spinlock *l)
+{
+	spin_lock(l);
+	return true;
+}
+
+void spin_unlock(struct spinlock *l)
+{
+	CHECK(l->owner);
+	l->owner = 0;
+}
+
+uint64_t spin_lock_irqsave(struct spinlock *l)
+{
+	spin_lock(l);
+	return 0;
+}
+
+void spin_unlock_irqrestore(struct spinlock *l, uint64_t flags)
+{
+	(void)flags;
+	spin_unlock(l);
+}
+
+void waitq_init(struct waitq *q)
+{
+	list_init(&q->waiters);
+}
+
+void waitq_wake_one(struct waitq *q)
+{
+	(void)q;
+}
+
+void waitq_wake_all(struct waitq *q)
+{
+	(void)q;
+}
+
+/* --- time --- */
+uint64_t time_now(void)
+{
+	return fake_now_ns;
+}
+
+uint64_t time_wall_seconds(void)
+{
+	return fake_wall + fake_now_ns / 1000000000u;
+}
+
+static uint64_t tsc_now(void)
+{
+	return fake_now_ns * FAKE_TSC_PER_NS;
+}
+
+uint64_t vcpu_guest_tsc(const struct vcpu *v)
+{
+	return tsc_now() + v->tsc_offset;
+}
+
+uint64_t vcpu_guest_to_host_tsc(const struct vcpu *v, uint64_t guest_tsc)
+{
+	return guest_tsc - v->tsc_offset;
+}
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t))
+{
+	*t = (struct timer){.fn = fn};
+}
+
+void timer_set_tsc(struct timer *t, uint64_t deadline_tsc)
+{
+	t->deadline_tsc = deadline_tsc;
+	if (t->heap_index)
+		return;
+	for (unsigned int i = 0; i < TIMERS_MAX; i++) {
+		if (!timers[i]) {
+			timers[i] = t;
+			t->heap_index = i + 1;
+			return;
+		}
+	}
+	CHECK(!"timers");
+}
+
+void timer_set_ns(struct timer *t, uint64_t deadline_ns)
+{
+	uint64_t tsc;
+
+	timer_set_tsc(t, __builtin_mul_overflow(deadline_ns, FAKE_TSC_PER_NS, &tsc) ? UINT64_MAX
+										   : tsc);
+}
+
+void timer_cancel(struct timer *t)
+{
+	if (t->heap_index)
+		timers[t->heap_index - 1] = NULL;
+	t->heap_index = 0;
+}
+
+static struct timer *timer_first(void)
+{
+	struct timer *best = NULL;
+
+	for (unsigned int i = 0; i < TIMERS_MAX; i++) {
+		if (timers[i] && (!best || timers[i]->deadline_tsc < best->deadline_tsc))
+			best = timers[i];
+	}
+	return best;
+}
+
+static uint64_t ns_of(const struct timer *t)
+{
+	return t->deadline_tsc / FAKE_TSC_PER_NS + (t->deadline_tsc % FAKE_TSC_PER_NS != 0);
+}
+
+uint64_t fake_timer_next(void)
+{
+	const struct timer *t = timer_first();
+
+	if (!t)
+		return UINT64_MAX;
+	return ns_of(t) > fake_now_ns ? ns_of(t) - fake_now_ns : 0;
+}
+
+void fake_time_advance(uint64_t ns)
+{
+	uint64_t end = fake_now_ns + ns;
+	struct timer *t;
+
+	while ((t = timer_first()) != NULL && ns_of(t) <= end) {
+		fake_now_ns = MAX(fake_now_ns, ns_of(t));
+		timer_cancel(t);
+		t->fn(t);
+	}
+	fake_now_ns = end;
+}
+
+/* --- bus --- */
+static int range_add(struct gbus_range **table, struct gbus_range *r)
+{
+	for (unsigned int i = 0; i < RANGES_MAX; i++) {
+		if (table[i] && r->base < table[i]->base + table[i]->len &&
+		    table[i]->base < r->base + r->len)
+			return -RAY_EBUSY;
+	}
+	if (fake_allocs_left == 0)
+		return -RAY_ENOMEM;
+	if (fake_allocs_left > 0)
+		fake_allocs_left--;
+	for (unsigned int i = 0; i < RANGES_MAX; i++) {
+		if (!table[i]) {
+			table[i] = r;
+			return 0;
+		}
+	}
+	return -RAY_ENOMEM;
+}
+
+static void range_del(struct gbus_range **table, struct gbus_range *r)
+{
+	for (unsigned int i = 0; i < RANGES_MAX; i++) {
+		if (table[i] == r) {
+			table[i] = NULL;
+			return;
+		}
+	}
+	CHECK(!"range_del");
+}
+
+int gbus_port_add(struct gbus *b, struct gbus_range *r)
+{
+	(void)b;
+	return range_add(ports, r);
+}
+
+int gbus_mmio_add(struct gbus *b, struct gbus_range *r)
+{
+	(void)b;
+	return range_add(mmio, r);
+}
+
+void gbus_port_del(struct gbus *b, struct gbus_range *r)
+{
+	(void)b;
+	range_del(ports, r);
+}
+
+void gbus_mmio_del(struct gbus *b, struct gbus_range *r)
+{
+	(void)b;
+	range_del(mmio, r);
+}
+
+static bool access_range(struct gbus_range **table, struct vm *vm, struct gbus_access *a)
+{
+	for (unsigned int i = 0; i < RANGES_MAX; i++) {
+		struct gbus_range *r = table[i];
+
+		if (!r || a->addr < r->base || a->addr + a->size > r->base + r->len)
+			continue;
+		a->offset = (uint32_t)(a->addr - r->base);
+		if ((r->flags & GBUS_F_FAST) && r->fn(r, vm->vcpu[0], a, true))
+			return true;
+		CHECK(r->fn(r, vm->vcpu[0], a, false));
+		return true;
+	}
+	return false;
+}
+
+static uint64_t all_ones(unsigned int size)
+{
+	return size >= 8 ? UINT64_MAX : BIT(8 * size) - 1;
+}
+
+static uint64_t bus_access(struct gbus_range **table, struct vm *vm, uint64_t addr,
+			   unsigned int size, bool write, uint64_t value)
+{
+	struct gbus_access a = {.addr = addr, .size = (uint8_t)size, .write = write};
+
+	a.data = write ? value & all_ones(size) : 0;
+	if (!access_range(table, vm, &a))
+		return all_ones(size);
+	return a.data & all_ones(size);
+}
+
+void fake_out(struct vm *vm, uint16_t port, unsigned int size, uint32_t value)
+{
+	bus_access(ports, vm, port, size, true, value);
+}
+
+uint32_t fake_in(struct vm *vm, uint16_t port, unsigned int size)
+{
+	return (uint32_t)bus_access(ports, vm, port, size, false, 0);
+}
+
+void fake_mmio_write(struct vm *vm, uint64_t gpa, unsigned int size, uint64_t value)
+{
+	bus_access(mmio, vm, gpa, size, true, value);
+}
+
+uint64_t fake_mmio_read(struct vm *vm, uint64_t gpa, unsigned int size)
+{
+	return bus_access(mmio, vm, gpa, size, false, 0);
+}
+
+/* --- memory --- */
+void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	(void)m;
+	if (gpa.v > FAKE_RAM_SIZE || len > FAKE_RAM_SIZE - gpa.v)
+		return NULL;
+	return fake_ram + gpa.v;
+}
+
+int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len)
+{
+	const void *p = gmem_ptr(m, gpa, len);
+
+	if (!p)
+		return -RAY_EFAULT;
+	memcpy(dst, p, len);
+	return 0;
+}
+
+int gmem_write(struct gmem *m, gpa_t gpa, const void *src, uint64_t len)
+{
+	void *p = gmem_ptr(m, gpa, len);
+
+	if (!p)
+		return -RAY_EFAULT;
+	memcpy(p, src, len);
+	return 0;
+}
+
+int gmem_load(struct gmem *m, gpa_t gpa, const void *src, uint64_t len)
+{
+	return gmem_write(m, gpa, src, len);
+}
+
+int gmem_fill(struct gmem *m, gpa_t gpa, uint8_t byte, uint64_t len)
+{
+	void *p = gmem_ptr(m, gpa, len);
+
+	if (!p)
+		return -RAY_EFAULT;
+	memset(p, byte, len);
+	return 0;
+}
+
+/* --- vCPUs, VM --- */
+void vcpu_kick(struct vcpu *v)
+{
+	fake_kicks[v->id]++;
+}
+
+void vcpu_request(struct vcpu *v, uint64_t bits)
+{
+	fake_requests[v->id] |= bits;
+}
+
+void vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)vm;
+	if (fake_end != VM_END_NONE)
+		return;
+	fake_end = how;
+	va_start(ap, fmt);
+	vsnprintf(fake_end_text, sizeof(fake_end_text), fmt, ap);
+	va_end(ap);
+}
+
+void panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	abort();
+}
+
+void log_write(enum log_level level, const char *tag, const char *fmt, ...)
+{
+	(void)level;
+	(void)tag;
+	(void)fmt;
+}
+
+struct vm *fake_vm_create(unsigned int cpus)
+{
+	struct vm *vm = calloc(1, sizeof(*vm));
+
+	CHECK(vm && cpus <= VM_VCPU_MAX);
+	fake_ram = calloc(1, FAKE_RAM_SIZE);
+	CHECK(fake_ram);
+	fake_now_ns = 1000;
+	fake_wall = 0;
+	fake_end = VM_END_NONE;
+	fake_allocs_left = -1;
+	memset(fake_kicks, 0, sizeof(fake_kicks));
+	memset(fake_requests, 0, sizeof(fake_requests));
+	list_init(&vm->vdevs);
+	strlcpy(vm->def.name, "fake", sizeof(vm->def.name));
+	vm->def.memory = FAKE_RAM_SIZE;
+	vm->def.vcpus = cpus;
+	CHECK(virq_create(vm) == 0);
+	for (unsigned int i = 0; i < cpus; i++) {
+		vm->vcpu[i] = calloc(1, sizeof(struct vcpu));
+		CHECK(vm->vcpu[i]);
+		vm->vcpu[i]->id = i;
+		vm->vcpu[i]->vm = vm;
+		CHECK(vlapic_create(vm->vcpu[i]) == 0);
+		vm->vcpu_count++;
+	}
+	return vm;
+}
+
+void fake_vm_destroy(struct vm *vm)
+{
+	struct vdev *d, *tmp;
+
+	fake_allocs_left = -1;
+	list_for_each_entry_safe(d, tmp, &vm->vdevs, node) {
+		if (vm->ioapic && vm->pic && strcmp(d->ops->name, "ioapic") != 0 &&
+		    strcmp(d->ops->name, "i8259") != 0)
+			d->ops->destroy(d);
+	}
+	for (unsigned int i = 0; i < vm->vcpu_count; i++) {
+		vlapic_destroy(vm->vcpu[i]);
+		free(vm->vcpu[i]);
+	}
+	list_for_each_entry_safe(d, tmp, &vm->vdevs, node)
+		d->ops->destroy(d);
+	CHECK(list_empty(&vm->vdevs));
+	CHECK(timer_first() == NULL);
+	CHECK(fake_allocs_live == 0);
+	for (unsigned int i = 0; i < RANGES_MAX; i++)
+		CHECK(!ports[i] && !mmio[i]);
+	free(vm);
+	free(fake_ram);
+	fake_ram = NULL;
+}
+
+struct vdev *fake_vdev(struct vm *vm, const char *name)
+{
+	struct vdev *d;
+
+	list_for_each_entry(d, &vm->vdevs, node) {
+		if (strcmp(d->ops->name, name) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+size_t fake_save(struct vdev *d, uint8_t *out, size_t cap)
+{
+	struct state_buf b = {.data = out, .cap = cap};
+
+	d->ops->save(d, &b);
+	CHECK(!b.bad);
+	return b.len;
+}
+
+int fake_load(struct vdev *d, const uint8_t *bytes, size_t len)
+{
+	/* A copy of exactly that size, so that the sanitizer sees a read beyond it. */
+	uint8_t *copy = malloc(len ? len : 1);
+	struct state_buf b = {.data = copy, .cap = len, .len = len};
+	int err;
+
+	CHECK(copy);
+	memcpy(copy, bytes, len);
+	err = d->ops->load(d, &b, d->ops->state_version);
+	free(copy);
+	return err;
+}
