@@ -40,7 +40,7 @@ char *marker_value(char *buf, size_t size, const char *s)
 
 	if (size == 0)
 		return buf;
-	for (; s[n] != '\0' && n < size - 1; n++)
+	for (; n < size - 1 && s[n] != '\0'; n++)
 		buf[n] = s[n] > ' ' && s[n] < 0x7f ? s[n] : '_';
 	buf[n] = '\0';
 	return buf;

@@ -47,10 +47,10 @@ struct keydec {
 };
 
 /**
- * Take one byte. A zeroed struct is the initial state.
+ * Take one byte, @c. A zeroed struct is the initial state.
  * Returns: the key it completes, or KEY_NONE
  * Trust:   any byte in any order
  */
-enum key keys_feed(struct keydec *d, uint8_t byte);
+enum key keys_feed(struct keydec *d, uint8_t c);
 
 #endif

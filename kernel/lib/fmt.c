@@ -276,13 +276,13 @@ static bool convert(struct out *o, struct spec *sp, char conv, va_list *ap)
 	}
 }
 
-size_t sink_vprintf(struct sink *s, const char *fmt, va_list args)
+size_t sink_vprintf(struct sink *s, const char *fmt, va_list ap)
 {
 	struct out o = { .sink = s };
 	struct spec sp;
-	va_list ap;
+	va_list args;
 
-	va_copy(ap, args); /* a va_list parameter cannot be passed on by address portably */
+	va_copy(args, ap); /* a va_list parameter cannot be passed on by address portably */
 	while (*fmt) {
 		const char *start = fmt;
 
@@ -292,14 +292,14 @@ size_t sink_vprintf(struct sink *s, const char *fmt, va_list args)
 		if (!*fmt)
 			break;
 		start = fmt++;
-		parse_spec(&fmt, &sp, &ap);
-		if (!*fmt || !convert(&o, &sp, *fmt, &ap)) {
+		parse_spec(&fmt, &sp, &args);
+		if (!*fmt || !convert(&o, &sp, *fmt, &args)) {
 			emit(&o, start, strlen(start));
 			break;
 		}
 		fmt++;
 	}
-	va_end(ap);
+	va_end(args);
 	return o.total;
 }
 
