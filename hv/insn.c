@@ -50,7 +50,7 @@ int vcpu_insn_fetch(struct vcpu *v, const struct hv_exit *e, struct insn_bytes *
 	if (err == -RAY_EFAULT)
 		vcpu_inject_pf(v, at.v, pf);
 	if (err != 0)
-		return -RAY_EFAULT;
+		return err;
 	out->n = (uint8_t)first;
 	/* The rest may lie on a page that is not there; only the decoder knows whether it is needed. */
 	if (first < HV_INSN_MAX && vcpu_fetch(v, GVA(at.v + first), out->b + first,
@@ -93,7 +93,11 @@ unsigned int vcpu_insn_len(struct vcpu *v, struct hv_exit *e)
 
 	if (e->insn_len != 0)
 		return e->insn_len;
-	if (vcpu_insn_fetch(v, e, &in) != 0)
+	int err = vcpu_insn_fetch(v, e, &in);
+	if (err == -RAY_EIO)
+		vm_end(v->vm, VM_END_CRASH, "executes-outside-ram vcpu=%u rip=0x%lx", v->id,
+		       (unsigned long)v->rip);
+	if (err != 0)
 		return 0;
 	unsigned int len = insn_len_plain(e->kind, in.b, in.n);
 	if (len == 0) {

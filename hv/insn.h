@@ -21,7 +21,8 @@ struct insn_bytes {
 /** Width of code the vCPU executes. */
 enum insn_mode vcpu_insn_mode(struct vcpu *v);
 
-/** Bytes at RIP, from the exit or by reading guest memory. 0, or -RAY_EFAULT (a #PF is queued). */
+/** Bytes at RIP, from the exit or by reading guest memory. 0, -RAY_EFAULT (a #PF is queued),
+ *  -RAY_EIO (RIP is not in RAM). */
 int __must_check vcpu_insn_fetch(struct vcpu *v, const struct hv_exit *e, struct insn_bytes *out);
 
 /** insn_decode() through the vCPU's cache of forms met. Errors as there. */

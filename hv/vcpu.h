@@ -44,6 +44,7 @@ enum vcpu_mp { VCPU_MP_RUNNING, VCPU_MP_HALTED, VCPU_MP_WAIT_SIPI };
 #define VCPU_REQ_EVENT      BIT(6)  /* look at the interrupt controller again */
 #define VCPU_REQ_UNHALT     BIT(7)  /* PV kick: leave HLT once */
 #define VCPU_REQ_TIMER      BIT(8)  /* the vLAPIC timer fired on another CPU */
+#define VCPU_REQ_YIELD      BIT(9)  /* let another thread run first */
 
 /* Decoded instruction forms by bytes and mode. */
 #define INSN_CACHE_SIZE 4u
@@ -93,6 +94,7 @@ struct vcpu {
 	uint64_t xcr0, xss;
 	uint64_t dr[4], dr6;
 	uint64_t tsc_aux;       /* IA32_TSC_AUX */
+	uint64_t tsc_adjust;    /* IA32_TSC_ADJUST */
 	uint64_t spec_ctrl;
 	uint64_t misc_enable;
 	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_var[16];

@@ -65,7 +65,11 @@ struct vm {
 		struct svm_vm *svm;
 		struct vmx_vm *vmx;
 	};
-	uint64_t tsc_offset;
+	uint64_t tsc_offset;        /* guest TSC - host TSC, the same for all vCPUs at start */
+	uint64_t clock_ref_tsc;     /* kvm-clock: guest TSC and nanoseconds that belong together */
+	uint64_t clock_ref_ns;
+	uint32_t clock_mul;
+	int8_t clock_shift;
 	volatile uint32_t running_vcpus;
 	struct waitq idle_wait;     /* woken when running_vcpus reaches 0 */
 	volatile uint32_t ending;   /* first reason wins */
