@@ -52,10 +52,13 @@ static void table_free(struct stage2 *s2, hpa_t table)
 
 int stage2_init(struct stage2 *s2, const struct stage2_format *fmt, bool page_1g)
 {
-	s2->fmt = fmt;
+	int err;
+
 	s2->page_1g = page_1g;
 	s2->table_pages = 0;
-	return table_alloc(s2, &s2->root);
+	err = table_alloc(s2, &s2->root);
+	s2->fmt = err == 0 ? fmt : NULL;
+	return err;
 }
 
 static void table_free_tree(struct stage2 *s2, hpa_t table, unsigned int level)

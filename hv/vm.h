@@ -71,8 +71,10 @@ struct vm {
 	uint32_t clock_mul;
 	int8_t clock_shift;
 	volatile uint32_t running_vcpus;
-	struct waitq idle_wait;     /* woken when running_vcpus reaches 0 */
-	volatile uint32_t ending;   /* first reason wins */
+	struct waitq idle_wait;     /* woken when running_vcpus reaches 0, and when it is down */
+	uint32_t end_claimed;       /* whoever sets it writes `reason`, then `ending` */
+	volatile uint32_t ending;   /* enum vm_end */
+	volatile uint64_t end_count; /* times the reaper has taken it down */
 	char reason[128];           /* why it stopped, for list and markers */
 	uint64_t started_ns;
 	uint64_t crash_count, reset_count;

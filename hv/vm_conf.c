@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * VM definitions as text: the keys of a [vm NAME] section and of `vm define`.
+ */
+#include <string.h>
+
+#include "hv/vm_priv.h"
+#include "kernel/bootinfo.h"
+#include "kernel/lib/err.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/lib/ini.h"
+#include "kernel/lib/nearest.h"
+#include "kernel/lib/parse.h"
+#define LOG_TAG "conf"
+#include "kernel/log.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/page.h"
+
+#define DEFAULT_MEMORY MIB(256)
+
+static int set_text(char *field, size_t size, const char *key, const char *value, char *why,
+		    size_t why_len)
+{
+	if (strlen(value) >= size) {
+		ray_snprintf(why, why_len, "%s: longer than %lu bytes", key, (unsigned long)size - 1);
+		return -RAY_ERANGE;
+	}
+	memcpy(field, value, strlen(value) + 1);
+	return 0;
+}
+
+static int set_bool(bool *field, const char *key, const char *value, char *why, size_t why_len)
+{
+	int err = parse_bool(value, field);
+
+	if (err != 0)
+		ray_snprintf(why, why_len, "%s: '%.32s' is neither on nor off", key, value);
+	return err;
+}
+
+static int set_vcpus(struct vm_def *def, const char *value, char *why, size_t why_len)
+{
+	uint64_t n;
+	int err = parse_u64_range(value, 1, VM_VCPU_MAX, &n);
+
+	if (err != 0)
+		ray_snprintf(why, why_len, "vcpus: '%.32s' is not a number from 1 to %u", value,
+			     VM_VCPU_MAX);
+	else
+		def->vcpus = (uint32_t)n;
+	return err;
+}
+
+static int set_memory(struct vm_def *def, const char *value, char *why, size_t why_len)
+{
+	int err = parse_size(value, &def->memory);
+
+	if (err != 0)
+		ray_snprintf(why, why_len, "memory: '%.32s' is not a size such as 256M", value);
+	return err;
+}
+
+static const char *const keys[] = { "kernel", "initrd",    "cmdline", "memory",
+				    "vcpus",  "autostart", "testdev" };
+
+int vm_def_set(struct vm_def *def, const char *key, const char *value, char *why, size_t why_len)
+{
+	const char *near;
+
+	if (strcmp(key, "kernel") == 0)
+		return set_text(def->kernel, sizeof(def->kernel), key, value, why, why_len);
+	if (strcmp(key, "initrd") == 0)
+		return set_text(def->initrd, sizeof(def->initrd), key, value, why, why_len);
+	if (strcmp(key, "cmdline") == 0)
+		return set_text(def->cmdline, sizeof(def->cmdline), key, value, why, why_len);
+	if (strcmp(key, "memory") == 0)
+		return set_memory(def, value, why, why_len);
+	if (strcmp(key, "vcpus") == 0)
+		return set_vcpus(def, value, why, why_len);
+	if (strcmp(key, "autostart") == 0)
+		return set_bool(&def->autostart, key, value, why, why_len);
+	if (strcmp(key, "testdev") == 0)
+		return set_bool(&def->testdev, key, value, why, why_len);
+	near = nearest_of(key, keys, ARRAY_SIZE(keys));
+	if (near != NULL)
+		ray_snprintf(why, why_len, "unknown key '%.32s'; did you mean '%s'?", key, near);
+	else
+		ray_snprintf(why, why_len,
+			     "unknown key '%.32s'; known: kernel initrd cmdline memory vcpus "
+			     "autostart testdev", key);
+	return -RAY_ENOENT;
+}
+
+void vm_def_init(struct vm_def *def)
+{
+	memset(def, 0, sizeof(*def));
+	def->memory = DEFAULT_MEMORY;
+	def->vcpus = 1;
+}
+
+/* One section being read. A bad line spoils its VM, not its neighbours. */
+struct section {
+	struct vm_def def;
+	bool open, bad;
+	unsigned int line;
+};
+
+static void section_close(struct section *s)
+{
+	char why[160];
+
+	if (!s->open)
+		return;
+	s->open = false;
+	if (s->bad)
+		log_err("rayos.conf:%u: VM '%s' is not defined because of the errors above", s->line,
+			s->def.name);
+	else if (vm_define(&s->def, why, sizeof(why)) != 0)
+		log_err("rayos.conf:%u: VM '%s': %s", s->line, s->def.name, why);
+}
+
+static void section_open(struct section *s, const struct ini *ini)
+{
+	char why[96];
+
+	section_close(s);
+	if (strncmp(ini->section, "vm ", 3) != 0)
+		return;
+	vm_def_init(&s->def);
+	s->open = true;
+	s->line = ini->line;
+	s->bad = set_text(s->def.name, sizeof(s->def.name), "name", ini->section + 3, why,
+			  sizeof(why)) != 0;
+	if (s->bad) {
+		memcpy(s->def.name, ini->section + 3, sizeof(s->def.name) - 1);
+		log_err("rayos.conf:%u: %s", ini->line, why);
+	}
+}
+
+static void pair(struct section *s, const struct ini *ini)
+{
+	char why[160];
+
+	if (!s->open)
+		return;
+	if (vm_def_set(&s->def, ini->key, ini->value, why, sizeof(why)) != 0) {
+		log_err("rayos.conf:%u: %s", ini->line, why);
+		s->bad = true;
+	}
+}
+
+static int autostart(struct vm *vm, void *ctx)
+{
+	struct vm **next = ctx;
+
+	if (!vm->def.autostart || vm->state != VM_DEFINED)
+		return 0;
+	__atomic_add_fetch(&vm->refs, 1, __ATOMIC_RELAXED);
+	*next = vm;
+	return 1;
+}
+
+static void autostart_all(void)
+{
+	struct vm *vm;
+	char why[160];
+
+	/* Not inside vm_for_each(): starting takes its time, and the registry's lock. */
+	while (vm_for_each(autostart, &vm) != 0) {
+		if (vm_start(vm, why, sizeof(why)) != 0) {
+			log_err("autostart failed name=%s why=\"%s\"", vm->def.name, why);
+			vm->def.autostart = false;
+		}
+		vm_put(vm);
+	}
+}
+
+int vm_conf_init(void)
+{
+	const struct boot_info *bi = bootinfo();
+	struct section *s;
+	struct ini *ini;
+	enum ini_event ev;
+
+	if ((bi->features & BOOT_FEAT_CONF) == 0)
+		return 0;
+	s = kzalloc(sizeof(*s), MEM_VM);
+	ini = kzalloc(sizeof(*ini), MEM_VM);
+	if (s == NULL || ini == NULL) {
+		kfree(s);
+		kfree(ini);
+		return -RAY_ENOMEM;
+	}
+	ini_init(ini, hpa_to_va(HPA(bi->conf.addr)), bi->conf.size);
+	while ((ev = ini_next(ini)) != INI_END) {
+		if (ev == INI_SECTION)
+			section_open(s, ini);
+		else if (ev == INI_PAIR)
+			pair(s, ini);
+		/* INI_ERROR: kernel/conf.c has reported the line already. */
+	}
+	section_close(s);
+	kfree(ini);
+	kfree(s);
+	autostart_all();
+	return 0;
+}

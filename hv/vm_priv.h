@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the vm*.c files share. */
+#ifndef RAYOS_HV_VM_PRIV_H
+#define RAYOS_HV_VM_PRIV_H
+
+#include "hv/loader.h"
+#include "hv/vm.h"
+
+/** Context: hv_init(), once. */
+void vm_registry_init(void);
+/** Start the thread that takes down VMs that have ended. 0 or -RAY_ENOMEM. */
+int __must_check vm_reaper_init(void);
+/** Wake it. Context: any but NMI. */
+void vm_reaper_wake(void);
+
+/** Everything a running VM has: memory, bus, interrupt controllers, vCPUs, devices, image.
+ *  On failure nothing is left. Pre: vm->lock held, VM not running. Context: thread. */
+int __must_check vm_build(struct vm *vm, char *why, size_t why_len);
+/** The reverse. Pre: vm->lock held; vCPU threads parked or never started. */
+void vm_demolish(struct vm *vm);
+
+/** Give vCPU 0 the state a loader described. Pre: it has never run. */
+void vm_entry_apply(struct vm *vm, const struct vm_entry *entry);
+
+/** vm_start() without taking vm->lock. */
+int __must_check vm_start_locked(struct vm *vm, char *why, size_t why_len);
+
+/** Read the [vm NAME] sections of rayos.conf and define what they say; errors go to the log
+ *  with their line numbers. Context: init, after hv_init(). */
+int __must_check vm_conf_init(void);
+/** An empty definition with the defaults (256M, one vCPU). */
+void vm_def_init(struct vm_def *def);
+/** Apply one key of a definition. 0, -RAY_ENOENT (no such key; @why has the nearest),
+ *  -RAY_EINVAL, -RAY_ERANGE. Trust: key and value. */
+int __must_check vm_def_set(struct vm_def *def, const char *key, const char *value, char *why,
+			    size_t why_len);
+
+#endif
