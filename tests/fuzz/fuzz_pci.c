@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	while (pos < size && fake_fn_count < 64)
 		pos += function_take(data + pos, size - pos);
-	if (pci_scan(&fake_pci, 255, &list, &st) != 0)
+	if (pci_scan(&fake_pci, 15, &list, &st) != 0)
 		abort();
 	list_for_each_entry(d, &list, node)
 		device_check(d);

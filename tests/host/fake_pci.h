@@ -20,16 +20,13 @@ struct fake_fn {
 };
 
 static struct fake_fn *fake_fns[FAKE_PCI_FNS];
+static struct fake_fn *fake_by_bdf[65536]; /* the first at an address answers */
 static unsigned int fake_fn_count;
 static unsigned long fake_reads, fake_writes;
 
 static struct fake_fn *fake_fn_find(pci_bdf_t bdf)
 {
-	for (unsigned int i = 0; i < fake_fn_count; i++) {
-		if (fake_fns[i]->bdf == bdf)
-			return fake_fns[i];
-	}
-	return NULL;
+	return fake_by_bdf[bdf];
 }
 
 static void fake_check(const struct pci_access *a, unsigned int off, unsigned int width)
@@ -87,6 +84,8 @@ static __unused struct fake_fn *fake_fn_add(pci_bdf_t bdf, uint16_t vendor, uint
 	f->wmask[PCI_COMMAND] = 0x07;
 	f->wmask[PCI_COMMAND + 1] = 0x04;
 	fake_fns[fake_fn_count++] = f;
+	if (!fake_by_bdf[bdf])
+		fake_by_bdf[bdf] = f;
 	return f;
 }
 
@@ -115,8 +114,10 @@ static __unused void fake_cap(struct fake_fn *f, unsigned int off, uint8_t id, u
 
 static __unused void fake_pci_reset(void)
 {
-	while (fake_fn_count > 0)
-		free(fake_fns[--fake_fn_count]);
+	while (fake_fn_count > 0) {
+		fake_by_bdf[fake_fns[--fake_fn_count]->bdf] = NULL;
+		free(fake_fns[fake_fn_count]);
+	}
 	fake_reads = 0;
 	fake_writes = 0;
 }
