@@ -26,6 +26,17 @@ void console_write(const char *s, size_t len);
  */
 void console_write_line(const char *s, size_t len);
 
+/* Another place where output appears: the screen. */
+struct console_sink {
+	/** Bytes as console_write() got them. Context: its; calls never overlap. Must not print. */
+	void (*write)(const char *s, size_t len);
+	/** The same on the panic path: takes no lock, is seen at once. */
+	void (*panic_write)(const char *s, size_t len);
+};
+
+/** The one further sink; @s stays for good. Context: init. */
+void console_sink_set(const struct console_sink *s);
+
 /** The panic path: takes no lock, polls the UART. Context: any, including NMI. */
 void console_panic_write(const char *s, size_t len);
 
