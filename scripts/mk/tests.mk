@@ -58,7 +58,8 @@ endef
 UNIT_SRC := $(sort $(if $(T),$(wildcard tests/unit/test_$(T).c),$(wildcard tests/unit/test_*.c)))
 FUZZ_SRC := $(sort $(if $(T),$(wildcard tests/fuzz/fuzz_$(T).c),$(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SECONDS ?= 60
-HOST_GOALS := unit cov fuzz test soak unit-build cov-build fuzz-build
+HOST_GOALS := unit cov fuzz test soak unit-build cov-build cov-objects \
+	fuzz-build
 
 # Reading every test's UNIT line costs a process each: only when a goal needs it.
 ifneq ($(filter $(HOST_GOALS),$(MAKECMDGOALS)),)
@@ -85,7 +86,14 @@ unit: unit-build
 fuzz: fuzz-build
 	$(Q)scripts/run-fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_BIN)
 
+# Objects of every counted source, linked by a test or not; one that does not compile for the
+# host is estimated by the script.
+COV_OBJ := $(patsubst %.c,$(O)/cov/%.o,$(shell find $(wildcard hv kernel/lib shell) -name '*.c'))
+.PHONY: cov-objects
+cov-objects: $(COV_OBJ)
+
 cov: cov-build
+	$(Q)$(MAKE) --no-print-directory -k cov-objects >$(O)/cov/objects.log 2>&1 || true
 	$(Q)scripts/run-cov $(COV_BIN)
 
 # Boot tests drive the image in the emulators; T=expression selects as pytest -k does.
