@@ -7,9 +7,9 @@ BOOT_SRC := $(sort $(wildcard boot/*.c boot/*.S)) \
 	kernel/lib/err.c kernel/lib/fmt.c kernel/lib/ini.c kernel/lib/sink.c kernel/lib/string.c kernel/lib/utf8.c
 BOOT_OBJ := $(patsubst %,$(O)/efi/%.o,$(BOOT_SRC))
 
-# Debian 12 and 13 keep these in different places.
-EFI_LIB_DIRS := /usr/lib /usr/lib/x86_64-linux-gnu /usr/lib/gnuefi /usr/lib/gnu-efi \
-	/usr/lib/x86_64-linux-gnu/gnuefi /usr/lib/gnuefi/x86_64
+# Debian's package has these in /usr/lib, other distributions in a folder of it.
+EFI_INCLUDE  := /usr/include/efi
+EFI_LIB_DIRS := /usr/lib /usr/lib/gnuefi /usr/lib/gnu-efi /usr/lib/x86_64-linux-gnu /usr/lib64/gnuefi
 efi_find = $(firstword $(wildcard $(EFI_LIB_DIRS:%=%/$(1))) $(1)-from-package-gnu-efi)
 EFI_LDS  := $(call efi_find,elf_x86_64_efi.lds)
 EFI_CRT0 := $(call efi_find,crt0-efi-x86_64.o)
@@ -20,12 +20,13 @@ BOOT_CFLAGS = -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -fno-stack-pr
 	-fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-delete-null-pointer-checks \
 	-maccumulate-outgoing-args -fvisibility=hidden -ffile-prefix-map=$(CURDIR)/= \
 	-DGNU_EFI_USE_MS_ABI -include scripts/mk/hidden.h \
-	$(KINCLUDE) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 $(WARN)
+	$(KINCLUDE) -isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/x86_64 $(WARN)
+# The start code of gnu-efi 3.0.18 calls _entry, which is libefi's; that of 3.0.15 efi_main.
 BOOT_LDFLAGS := -shared -Bsymbolic -znocombreloc -nostdlib -z noexecstack --build-id=none \
-	--no-undefined --no-warn-rwx-segments
+	--no-undefined --defsym=_entry=efi_main --no-warn-rwx-segments
 EFI_SECTIONS := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
 
-$(O)/efi/%.c.o: %.c $(BUILD_FILES) boot/boot.mk scripts/mk/hidden.h | $(GEN_HEADERS)
+$(O)/efi/%.c.o: %.c $(BUILD_FILES) boot/boot.mk scripts/mk/hidden.h | $(GEN)/version.h
 	$(call say,EFICC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BOOT_CFLAGS) -MMD -MP -c -o $@ $<
