@@ -91,8 +91,10 @@ void view_refresh(struct editor *ed)
 
 void view_appended(struct editor *ed, size_t len)
 {
-	ed->out->put(ed->out, ed->line + ed->len - len, len);
-	at_end(ed, prefix_columns(ed) + utf8_count(ed->line, ed->len));
+	const char *added = ed->line + ed->len - len;
+
+	ed->out->put(ed->out, added, len);
+	at_end(ed, ed->row * ed->width + ed->column + utf8_count(added, len));
 }
 
 void view_shortened(struct editor *ed)
