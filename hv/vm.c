@@ -51,7 +51,7 @@ int vm_def_check(const struct vm_def *def, char *why, size_t why_len)
 		return -RAY_EINVAL;
 	}
 	if (def->kernel[0] == '\0') {
-		ray_snprintf(why, why_len, "kernel: missing; name a module (see `mem modules`)");
+		ray_snprintf(why, why_len, "kernel: missing; name a module (see `vm modules`)");
 		return -RAY_EINVAL;
 	}
 	if (def->memory < VM_MEMORY_MIN || !IS_ALIGNED(def->memory, SIZE_2M)) {
