@@ -11,6 +11,10 @@
 #define LOG_SIZE 8192u
 #define LINE_MAX 256u
 
+#define MARKER_TEXT(sym, text, fields, meaning) [MARKER_##sym] = "RAYOS_" text,
+static const char *const marker_text[MARKER_COUNT] = {RAYOS_MARKERS(MARKER_TEXT)};
+#undef MARKER_TEXT
+
 static char log_text[LOG_SIZE];
 static size_t log_len;
 
@@ -61,6 +65,17 @@ void con_warn(const char *fmt, ...)
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	con_print("warning: %s", line);
+}
+
+void con_marker(enum con_marker m, const char *fmt, ...)
+{
+	char fields[LINE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(fields, sizeof(fields), fmt, ap);
+	va_end(ap);
+	con_print("%s %s\n", marker_text[m], fields);
 }
 
 void con_show(const char *fmt, ...)

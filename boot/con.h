@@ -9,6 +9,11 @@
 #define RAYOS_BOOT_CON_H
 
 #include "kernel/lib/types.h"
+#include "kernel/markers.h"
+
+#define CON_MARKER_ENUM(sym, text, fields, meaning) MARKER_##sym,
+enum con_marker { RAYOS_MARKERS(CON_MARKER_ENUM) MARKER_COUNT };
+#undef CON_MARKER_ENUM
 
 /** Print and record; "\n" ends a line. */
 void con_print(const char *fmt, ...) __printf_fmt(1, 2);
@@ -18,6 +23,9 @@ void con_warn(const char *fmt, ...) __printf_fmt(1, 2);
 
 /** Print without recording: progress, prompts. */
 void con_show(const char *fmt, ...) __printf_fmt(1, 2);
+
+/** Print and record a marker line; @fmt has its fields in the order of the list. */
+void con_marker(enum con_marker m, const char *fmt, ...) __printf_fmt(2, 3);
 
 /** Wait for a key. Returns its ASCII value, 0 for a key without one, -1 without a keyboard. */
 int con_key(void);

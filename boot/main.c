@@ -163,7 +163,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *st)
 	efi_bs = st->BootServices;
 	/* The firmware's watchdog would reset the machine while the prompt waits. */
 	(void)efi_bs->SetWatchdogTimer(0, 0, 0, NULL);
-	con_print("\nRAYOS_BOOT_MARKER:LOADER_STARTED version=%s\n", RAYOS_VERSION);
+	con_show("\n");
+	con_marker(MARKER_LOADER_STARTED, "version=%s", RAYOS_VERSION);
 	for (;;) {
 		menu_prompt(boot(image));
 		mem_free_all();

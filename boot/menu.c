@@ -50,7 +50,7 @@ static void files_list(void)
 
 void menu_prompt(const char *reason)
 {
-	con_show("RAYOS_BOOT_MARKER:LOADER_PROMPT reason=%s\n", reason);
+	con_marker(MARKER_LOADER_PROMPT, "reason=%s", reason);
 	for (;;) {
 		int key;
 

@@ -6,6 +6,9 @@
  * M(symbol, "AREA:EVENT", "fields", "meaning")
  */
 #define RAYOS_MARKERS(M)                                                                           \
+	M(LOADER_STARTED, "BOOT_MARKER:LOADER_STARTED", "version", "the UEFI loader begins")          \
+	M(LOADER_PROMPT, "BOOT_MARKER:LOADER_PROMPT", "reason",                                       \
+	  "the loader cannot go on and waits for a key")                                               \
 	M(BOOT_KERNEL_LOADED, "BOOT_MARKER:KERNEL_LOADED", "version", "the kernel runs its first C code") \
 	M(BOOT_MEMORY_READY, "BOOT_MARKER:MEMORY_READY", "total_mib free_mib",                      \
 	  "page allocator and heap work")                                                              \
