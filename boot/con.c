@@ -4,9 +4,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "boot/efi.h"
+#include "kernel/lib/sink.h"
 
 #define LOG_SIZE 8192u
 #define LINE_MAX 256u
@@ -16,7 +16,7 @@ static const char *const marker_text[MARKER_COUNT] = {RAYOS_MARKERS(MARKER_TEXT)
 #undef MARKER_TEXT
 
 static char log_text[LOG_SIZE];
-static size_t log_len;
+static struct buf_sink log_sink;
 
 static void show(const char *s)
 {
@@ -38,10 +38,9 @@ static void show(const char *s)
 
 static void record(const char *s)
 {
-	size_t n = MIN(strlen(s), LOG_SIZE - log_len);
-
-	memcpy(log_text + log_len, s, n);
-	log_len += n;
+	if (log_sink.size == 0)
+		buf_sink_init(&log_sink, log_text, sizeof(log_text));
+	sink_puts(&log_sink.sink, s);
 }
 
 void con_print(const char *fmt, ...)
@@ -107,6 +106,6 @@ int con_key(void)
 
 const char *con_log(size_t *len)
 {
-	*len = log_len;
+	*len = log_sink.len;
 	return log_text;
 }

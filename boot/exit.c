@@ -156,8 +156,8 @@ int exit_boot_services(void *image, struct boot_info *bi)
 		return -RAY_EIO;
 	bi->tsc_exit = cpu_tsc();
 	own = mem_owned(&own_count);
-	bi->mem_count = memmap_build(map.raw, map_convert(), own, own_count, map.edges,
-				     mem_ptr(map.out));
+	bi->mem_count =
+		memmap_build(map.raw, map_convert(), own, own_count, map.edges, mem_ptr(map.out));
 	bi->mem = (struct boot_blob){map.out, bi->mem_count * sizeof(struct boot_mem)};
 	bi->efi_systab = (uintptr_t)efi_st;
 	bi->efi_map = (struct boot_blob){map.buf, map.size};

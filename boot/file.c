@@ -115,8 +115,7 @@ static int file_read_all(EFI_FILE_HANDLE f, enum boot_mem_type type, struct boot
 		mem_free(addr);
 		return err;
 	}
-	memset((uint8_t *)mem_ptr(addr) + size, 0,
-	       ALIGN_UP(MAX(size, 1ul), PAGE_SIZE) - size);
+	memset((uint8_t *)mem_ptr(addr) + size, 0, ALIGN_UP(MAX(size, 1ul), PAGE_SIZE) - size);
 	*out = (struct boot_blob){addr, size};
 	return 0;
 }

@@ -19,6 +19,8 @@ static EFI_GRAPHICS_OUTPUT_PROTOCOL *gop_find(void)
 /* UEFI 2.10, 12.9: only the formats of 32 bits a pixel have known masks. */
 static bool masks_get(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info, struct boot_fb *fb)
 {
+	uint32_t used;
+
 	switch (info->PixelFormat) {
 	case PixelRedGreenBlueReserved8BitPerColor:
 		fb->red_mask = 0x000000ff;
@@ -34,8 +36,9 @@ static bool masks_get(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info, struct b
 		fb->red_mask = info->PixelInformation.RedMask;
 		fb->green_mask = info->PixelInformation.GreenMask;
 		fb->blue_mask = info->PixelInformation.BlueMask;
-		return ((fb->red_mask | fb->green_mask | fb->blue_mask |
-			 info->PixelInformation.ReservedMask) >> 24) != 0;
+		used = fb->red_mask | fb->green_mask | fb->blue_mask |
+		       info->PixelInformation.ReservedMask;
+		return used >> 24 != 0;
 	default:
 		return false;
 	}

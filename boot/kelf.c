@@ -156,8 +156,8 @@ static int load_check(const struct reader *r, uint64_t index, const struct elf_p
 		return refuse_at(r, "image larger than 64 MiB", ph, index, end - k->base);
 	if (k->seg_count == KELF_SEG_MAX)
 		return refuse_at(r, "too many segments", ph, index, KELF_SEG_MAX);
-	k->seg[k->seg_count++] = (struct kelf_seg){p->vaddr, p->memsz, p->offset, p->filesz,
-						   p->flags};
+	k->seg[k->seg_count++] =
+		(struct kelf_seg){p->vaddr, p->memsz, p->offset, p->filesz, p->flags};
 	k->size = ALIGN_UP(end, PAGE_SIZE) - k->base;
 	return 0;
 }

@@ -24,7 +24,7 @@
 /* One PT_LOAD; virt is a link address. */
 struct kelf_seg {
 	uint64_t virt;
-	uint64_t mem_size;  /* bytes */
+	uint64_t mem_size; /* bytes */
 	uint64_t file_off;
 	uint64_t file_size; /* bytes, <= mem_size */
 	uint32_t flags;     /* KELF_R, KELF_W, KELF_X */
@@ -32,9 +32,9 @@ struct kelf_seg {
 
 /* A validated image; offsets and addresses in here need no further check. */
 struct kelf {
-	uint64_t base;  /* link address of the first page, 2 MiB aligned */
-	uint64_t size;  /* bytes of memory, page multiple, .bss included */
-	uint64_t entry; /* link address */
+	uint64_t base;       /* link address of the first page, 2 MiB aligned */
+	uint64_t size;       /* bytes of memory, page multiple, .bss included */
+	uint64_t entry;      /* link address */
 	uint64_t rela_off;   /* file offset of the relocation table */
 	uint64_t rela_count; /* entries of 24 bytes */
 	uint32_t seg_count;  /* sorted by address, no two share a page */
@@ -46,7 +46,7 @@ struct kelf_error {
 	const char *what;  /* static text */
 	const char *where; /* what `index` counts: "program header", "relocation" ...; or NULL */
 	uint64_t index;
-	uint64_t value;    /* the offending value or address */
+	uint64_t value; /* the offending value or address */
 };
 
 /**

@@ -70,7 +70,8 @@ int kimage_place(struct boot_info *bi, struct kimage *k, bool kaslr)
 	bi->kernel_size = elf->size;
 	bi->kernel_slide = slide;
 	bi->phys_map_base = DIRECT_BASE + direct;
-	con_print("kernel: %lu KiB at 0x%lx%s\n", elf->size >> 10, phys, kaslr ? "" : ", kaslr off");
+	con_print("kernel: %lu KiB at 0x%lx%s\n", elf->size >> 10, phys,
+		  kaslr ? "" : ", kaslr off");
 	return 0;
 }
 

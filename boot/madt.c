@@ -42,8 +42,7 @@ static bool known(const struct boot_cpu *cpus, uint32_t n, uint32_t id)
 	return false;
 }
 
-uint32_t madt_cpus(const void *madt, uint32_t len, uint32_t bsp, struct boot_cpu *out,
-		   uint32_t max)
+uint32_t madt_cpus(const void *madt, uint32_t len, uint32_t bsp, struct boot_cpu *out, uint32_t max)
 {
 	const uint8_t *table = madt;
 	uint32_t n = 0;

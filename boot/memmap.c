@@ -126,8 +126,8 @@ uint32_t memmap_build(const struct boot_mem *in, uint32_t n, const struct boot_m
 		    out[made - 1].base + out[made - 1].len == start)
 			out[made - 1].len += end - start;
 		else
-			out[made++] = (struct boot_mem){.base = start, .len = end - start,
-							.type = type};
+			out[made++] =
+				(struct boot_mem){.base = start, .len = end - start, .type = type};
 	}
 	return made;
 }

@@ -20,8 +20,8 @@
 #define PAGING_NX (1ull << 63)
 
 struct paging {
-	uint64_t root;      /* physical address of the PML4, for CR3 */
-	uint64_t page_max;  /* largest page the CPU has: SIZE_2M or SIZE_1G */
+	uint64_t root;     /* physical address of the PML4, for CR3 */
+	uint64_t page_max; /* largest page the CPU has: SIZE_2M or SIZE_1G */
 	/* A zeroed page; 0 or -RAY_E*. */
 	int (*page_alloc)(uint64_t *addr);
 };

@@ -40,8 +40,8 @@ static int pool_page_alloc(uint64_t *addr)
 
 static int direct_map(const struct boot_info *bi, struct paging *p, uint64_t start, uint64_t end)
 {
-	return paging_map(p, bi->phys_map_base + start, start, end - start,
-			  PAGING_W | PAGING_NX, SIZE_1G);
+	return paging_map(p, bi->phys_map_base + start, start, end - start, PAGING_W | PAGING_NX,
+			  SIZE_1G);
 }
 
 /* What may be cached and read speculatively; device memory above 4 GiB stays unmapped. */
@@ -51,8 +51,8 @@ static bool is_ram(uint32_t type)
 	       type == BOOT_MEM_EFI_RT;
 }
 
-static int direct_map_all(const struct boot_info *bi, struct paging *p,
-			  const struct boot_mem *map, uint32_t count)
+static int direct_map_all(const struct boot_info *bi, struct paging *p, const struct boot_mem *map,
+			  uint32_t count)
 {
 	int err = direct_map(bi, p, 0, GIB(4));
 
