@@ -3,7 +3,7 @@
  * One description of a listing, two forms: an aligned text table, or a JSON array of
  * objects. Nothing is stored: the text form runs the caller's loop twice, first to measure.
  *
- *	static const struct table_col cols[] = { { "name" }, { "cpus", TABLE_RIGHT } };
+ *	static const struct table_col cols[] = { { "name", 0 }, { "cpus", TABLE_RIGHT } };
  *	struct table t;
  *
  *	table_init(&t, cmd_sink(ctx), cmd_json(ctx), cols, ARRAY_SIZE(cols));

@@ -6,7 +6,7 @@
 # Three variants of every host object: asan (unit), cov (gcov), fuzz (clang, libFuzzer).
 
 HOST_INCLUDE := -Itests/host/include -I. -I$(GEN)
-HOST_WARN := -Wall -Wextra -Wshadow -Werror
+HOST_WARN := -Wall -Wextra -Wshadow -Wno-format-zero-length -Werror
 HOST_CFLAGS := -std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -fno-common \
 	$(HOST_INCLUDE) $(HOST_WARN)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
