@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Goals for people: run, debug, help.
 
-.PHONY: run debug help
+.PHONY: run debug help docs
 run: iso
 	$(Q)scripts/run $(RUN_ARGS)
 
@@ -9,6 +9,10 @@ run: iso
 debug: iso
 	@echo "In another terminal: gdb -x scripts/debug.gdb"
 	$(Q)scripts/run --gdb $(RUN_ARGS)
+
+# docs/shell.md and docs/markers.md, from the command table and the list of markers.
+docs: $(O)/kernel.elf
+	$(Q)scripts/gen-docs $<
 
 help:
 	@echo 'make              build build/rayos.iso'
@@ -20,6 +24,7 @@ help:
 	@echo 'make boot-test    boot tests (T=expression, as pytest -k)'
 	@echo 'make lint         layers, headers alone, clang-tidy, cppcheck'
 	@echo 'make cov          line coverage of the unit tests'
+	@echo 'make docs         write docs/shell.md and docs/markers.md from the sources'
 	@echo 'make bench        instruction counts, table and build/bench.json'
 	@echo 'make soak         every acceptance case at full size, resumable'
 	@echo 'make clean        remove what was built; downloads stay in build/deps'
