@@ -96,7 +96,7 @@ static int svm_probe(struct hv_caps *caps)
 	svm_features.shadow_lost = under_tcg();
 	svm_features.flush_by_asid = (r.edx & FEAT_FLUSH_ASID) != 0;
 	caps_describe(caps, r.edx);
-	return 0;
+	return svm_perm_init();
 }
 
 static int page_take(void **out)
@@ -115,10 +115,8 @@ static int page_take(void **out)
 static int svm_cpu_enable(void)
 {
 	struct svm_cpu *c = &svm_cpus[this_cpu()->id];
-	int err = svm_perm_init();
+	int err = page_take(&c->hsave);
 
-	if (!err)
-		err = page_take(&c->hsave);
 	if (!err)
 		err = page_take(&c->host);
 	if (err)

@@ -116,13 +116,6 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 	struct svm_vcpu *sv = vcpu->svm;
 	struct svm_vmcb *s = sv->vmcb;
 
-	for (unsigned int i = 0; i < GPR_COUNT; i++)
-		vcpu->gpr[i] = 0;
-	vcpu->gpr[GPR_RDX] = cpuid(1, 0).eax; /* family, model, stepping */
-	vcpu->rip = 0xfff0;
-	vcpu->rflags = HV_RFLAGS_RESERVED1;
-	vcpu->cr2 = 0;
-	vcpu->dr6 = DR6_RESET;
 	segments_reset(s);
 	s->cr0 = CR0_RESET;
 	s->cr2 = s->cr3 = s->cr4 = 0;
@@ -136,8 +129,6 @@ void svm_vcpu_reset(struct vcpu *vcpu)
 	s->int_state = 0;
 	s->event_inj = 0;
 	s->clean = 0;
-	vcpu->inject.valid = false;
-	vcpu->exitint.valid = false;
 	sv->extra &= ~SVM_EXTRA_STEP;
 	svm_nmi_block(sv, false);
 	svm_intr_window(vcpu, false);
@@ -179,7 +170,9 @@ void svm_vcpu_load(struct vcpu *vcpu)
 
 void svm_vcpu_unload(struct vcpu *vcpu)
 {
-	vcpu->dr6 = vcpu->svm->vmcb->dr6;
+	/* Where the core expects it while nothing is loaded: VMRUN and exits keep the guest's
+	 * DR6 in the VMCB, unlike DR0 to DR3. */
+	dr6_write(vcpu->svm->vmcb->dr6);
 }
 
 void svm_tlb_flush(struct vcpu *vcpu)

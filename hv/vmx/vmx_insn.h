@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The VMX instructions that C code uses (SDM vol. 3, ch. 31); VMLAUNCH and VMRESUME are in
+ * vmx_entry.S. Shadowed by a model in host tests.
+ * Context: IRQs off or preemption off, so that the current VMCS stays the one meant.
+ */
+#ifndef RAYOS_HV_VMX_INSN_H
+#define RAYOS_HV_VMX_INSN_H
+
+#include "kernel/lib/types.h"
+
+struct vcpu;
+
+/* Both failures of SDM 31.2 in one: CF (no current VMCS) or ZF (error number in the VMCS). */
+#define VMX_OK(insn) insn "; setna %0"
+
+static inline bool vmx_on(uint64_t region_pa)
+{
+	uint8_t failed;
+
+	__asm__ volatile(VMX_OK("vmxon %1") : "=qm"(failed) : "m"(region_pa) : "cc", "memory");
+	return !failed;
+}
+
+static inline void vmx_off(void)
+{
+	__asm__ volatile("vmxoff" : : : "cc", "memory");
+}
+
+static inline bool vmx_clear(uint64_t vmcs_pa)
+{
+	uint8_t failed;
+
+	__asm__ volatile(VMX_OK("vmclear %1") : "=qm"(failed) : "m"(vmcs_pa) : "cc", "memory");
+	return !failed;
+}
+
+static inline bool vmx_ptrld(uint64_t vmcs_pa)
+{
+	uint8_t failed;
+
+	__asm__ volatile(VMX_OK("vmptrld %1") : "=qm"(failed) : "m"(vmcs_pa) : "cc", "memory");
+	return !failed;
+}
+
+/* A field the CPU does not have reads as 0. */
+static inline uint64_t vmx_read(uint64_t field)
+{
+	uint64_t v = 0;
+
+	__asm__ volatile("vmread %1, %0" : "+r"(v) : "r"(field) : "cc");
+	return v;
+}
+
+static inline void vmx_write(uint64_t field, uint64_t v)
+{
+	__asm__ volatile("vmwrite %1, %0" : : "r"(field), "rm"(v) : "cc", "memory");
+}
+
+struct vmx_inv_desc {
+	uint64_t first;  /* VPID, or the EPT pointer */
+	uint64_t second;
+};
+
+static inline void vmx_invept(uint64_t type, uint64_t eptp)
+{
+	const struct vmx_inv_desc d = { .first = eptp };
+
+	__asm__ volatile("invept %0, %1" : : "m"(d), "r"(type) : "cc", "memory");
+}
+
+static inline void vmx_invvpid(uint64_t type, uint16_t vpid)
+{
+	const struct vmx_inv_desc d = { .first = vpid };
+
+	__asm__ volatile("invvpid %0, %1" : : "m"(d), "r"(type) : "cc", "memory");
+}
+
+/** Hand an NMI or machine check that ended the guest to this CPU's own handler. */
+static inline void vmx_host_nmi(void)
+{
+	__asm__ volatile("int $2" : : : "memory");
+}
+
+static inline void vmx_host_mce(void)
+{
+	__asm__ volatile("int $18" : : : "memory");
+}
+
+/**
+ * Enter the current VMCS and come back (vmx_entry.S).
+ * @vcpu      GPRs but RSP are taken and given back
+ * @resume    0: VMLAUNCH, else VMRESUME
+ * @host_rsp  last value written to the VMCS, kept up here
+ * Returns:   0 after an exit; 1 when the instruction failed (error number in the VMCS, or
+ *            none when there is no current VMCS).
+ * Context:   IRQs off.
+ */
+int vmx_enter(struct vcpu *vcpu, int resume, uint64_t *host_rsp);
+/** Where an exit arrives: VMCS_HOST_RIP. Not callable. */
+void vmx_exit_point(void);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the VMX backend share.
+ * Owns: per-CPU, per-VM and per-vCPU state of VMX. Must not know: devices, exit handling.
+ *
+ * A VMCS is current on the CPU its vCPU is loaded on, and clear otherwise. Whoever touches
+ * fields of a vCPU that may not be loaded does so between vmx_access_begin() and _end(),
+ * which make it current for a moment; on a loaded vCPU the pair costs one test.
+ * Locking: a vCPU's state belongs to its thread; a CPU's to whatever runs there with
+ * preemption off; the MSR bitmap of a VM changes under vm->lock.
+ */
+#ifndef RAYOS_HV_VMX_PRIV_H
+#define RAYOS_HV_VMX_PRIV_H
+
+#include "hv/backend.h"
+#include "hv/vmx/vmx_insn.h"
+#include "hv/vmx/vmx_vmcs.h"
+
+/* What the CPU offers and what was chosen from it; constant after the probe. */
+struct vmx_config {
+	uint32_t revision;
+	uint32_t pin, proc, proc2, exit, entry;
+	uint64_t ept_vpid_cap;
+	uint64_t cr0_fixed; /* bits that are 1 in VMX operation, PE and PG apart */
+	uint64_t cr0_mask;  /* host-owned bits of the guest's CR0 */
+	uint64_t cr4_mask;
+	uint64_t cr4_on;    /* host-owned bits that are 1 in hardware */
+	bool tpr_shadow;
+	bool vpid;
+	bool ept_ad;
+};
+extern struct vmx_config vmx_config;
+
+struct vmx_vcpu;
+
+struct vmx_cpu {
+	void *vmxon;
+	struct vmx_vcpu *current; /* whose VMCS VMPTRLD made current */
+	bool on;
+};
+extern struct vmx_cpu vmx_cpus[];
+
+struct vmx_vm {
+	void *msr_bitmap; /* own copy, NULL while the shared one serves */
+	uint64_t msr_bitmap_pa;
+};
+
+/* MSRs the host has no use for: the guest's while it is loaded. */
+enum vmx_guest_msr {
+	VMX_MSR_STAR,
+	VMX_MSR_LSTAR,
+	VMX_MSR_CSTAR,
+	VMX_MSR_SFMASK,
+	VMX_MSR_KERNEL_GS_BASE,
+	VMX_MSR_COUNT
+};
+extern const uint32_t vmx_msr_index[VMX_MSR_COUNT];
+
+/* Work before the next entry that most entries do not have. */
+#define VMX_EXTRA_FLUSH (1u << 0) /* forget this vCPU's translations */
+#define VMX_EXTRA_PDPTE (1u << 1) /* PAE page-directory pointers may have changed */
+
+struct vmx_vcpu {
+	/* Last value in the VMCS: written only when the vCPU's differs. */
+	uint64_t rip, rflags, rsp;
+	uint64_t host_rsp;
+	uint32_t extra;  /* VMX_EXTRA_* */
+	int launched;
+	uint32_t proc;   /* processor-based controls as in the VMCS */
+	uint8_t tpr;     /* CR8 as in vapic and the threshold */
+	bool loaded;     /* current on the CPU it is loaded on */
+	uint8_t *vapic;  /* virtual-APIC page: only VTPR at 0x80 is used */
+
+	void *vmcs;
+	uint64_t vmcs_pa;
+	uint64_t eptp;
+	uint64_t msr_bitmap_pa;
+	uint16_t vpid;
+	struct vmx_cpu *cpu; /* whose host state and translations it last used */
+	uint64_t msr[VMX_MSR_COUNT]; /* while not loaded */
+};
+
+/* vmx_vcpu.c */
+struct vmx_access {
+	struct vmx_vcpu *previous;
+	uint64_t irq_flags;
+	bool switched;
+};
+void vmx_access_begin(struct vmx_vcpu *vx, struct vmx_access *a);
+void vmx_access_end(struct vmx_vcpu *vx, const struct vmx_access *a);
+int vmx_vm_init(struct vm *vm);
+void vmx_vm_fini(struct vm *vm);
+int vmx_vcpu_init(struct vcpu *vcpu);
+void vmx_vcpu_fini(struct vcpu *vcpu);
+void vmx_vcpu_load(struct vcpu *vcpu);
+void vmx_vcpu_unload(struct vcpu *vcpu);
+void vmx_tlb_flush(struct vcpu *vcpu);
+void vmx_tsc_offset_set(struct vcpu *vcpu, uint64_t offset);
+/** Drop what this CPU has cached for the vCPU. Context: loaded, IRQs off. */
+void vmx_tlb_drop(const struct vmx_vcpu *vx);
+
+/* vmx_setup.c */
+/** Fields that never change after creation. Pre: between access_begin and _end. */
+void vmx_vmcs_init(struct vcpu *vcpu);
+/** Host state of the calling CPU. Pre: the VMCS is current. */
+void vmx_host_state_set(void);
+void vmx_vcpu_reset(struct vcpu *vcpu);
+
+/* vmx_run.c */
+void vmx_run(struct vcpu *vcpu, struct hv_exit *exit);
+bool vmx_intr_allowed(struct vcpu *vcpu);
+bool vmx_nmi_allowed(struct vcpu *vcpu);
+void vmx_intr_window(struct vcpu *vcpu, bool on);
+void vmx_nmi_window(struct vcpu *vcpu, bool on);
+
+/* vmx_regs.c */
+uint64_t vmx_reg_get(struct vcpu *vcpu, enum hv_reg reg);
+void vmx_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value);
+void vmx_seg_get(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out);
+void vmx_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in);
+
+/* vmx_msr.c */
+/** The shared bitmap, once per boot. 0 or -RAY_ENOMEM. */
+int __must_check vmx_msr_bitmap_init(void);
+uint64_t vmx_msr_bitmap_shared_pa(void);
+void vmx_msr_passthrough(struct vm *vm, uint32_t msr, bool read, bool write);
+/** Byte and bit of an MSR's read permission; writes are 0x800 bytes on. -RAY_ERANGE. */
+int vmx_msr_bitmap_bit(uint32_t msr, uint32_t *byte, uint8_t *mask);
+
+/* vmx_vpid.c */
+/** A number no other vCPU has, or 0 when there are none left. Context: any but NMI. */
+uint16_t vmx_vpid_alloc(void);
+void vmx_vpid_free(uint16_t vpid);
+
+/* vmx_ept.c */
+extern const struct stage2_format vmx_ept_format;
+/** EPT pointer of a root table. */
+uint64_t vmx_eptp(hpa_t root);
+
+/* vmx_dump.c */
+void vmx_dump(struct vcpu *vcpu, void (*emit)(void *ctx, const char *line), void *ctx);
+
+#endif

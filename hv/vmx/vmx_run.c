@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Entry and exit, event injection, interrupt and NMI windows. The hot path: RIP, RSP and
+ * RFLAGS are written only when they differ from what the VMCS has, other fields only when
+ * something changed them, and what is rare stands behind one test of `extra`.
+ */
+#include "hv/gmem.h"
+#include "hv/vcpu.h"
+#include "hv/vcpu_asm.h"
+#include "hv/virq.h"
+#include "hv/vm.h"
+#include "hv/vmx/vmx_ctl.h"
+#include "hv/vmx/vmx_priv.h"
+#include "kernel/arch/cpu.h"
+
+#define VTPR 0x80u /* in the virtual-APIC page */
+
+/* DR6 after a #DB that the bitmap caught: the CPU leaves the causes in the qualification. */
+#define DR6_TRAPS    0xfull
+#define DR6_CAUSES   (DR6_TRAPS | BIT(13) | BIT(14) | BIT(15)) /* B0-B3, BD, BS, BT */
+#define DR7_GD       BIT(13)
+#define DR6_FIXED    0xffff0ff0ull
+#define DR6_RTM      BIT(16) /* inverted: 0 in DR6, 1 in the qualification */
+
+bool vmx_intr_allowed(struct vcpu *vcpu)
+{
+	return (vcpu->rflags & HV_RFLAGS_IF) &&
+	       !(vmx_reg_get(vcpu, HV_REG_INTR_SHADOW));
+}
+
+bool vmx_nmi_allowed(struct vcpu *vcpu)
+{
+	return !vmx_reg_get(vcpu, HV_REG_NMI_BLOCKED) && !vmx_reg_get(vcpu, HV_REG_INTR_SHADOW);
+}
+
+static void proc_put(struct vmx_vcpu *vx, uint32_t bit, bool on)
+{
+	uint32_t proc = on ? vx->proc | bit : vx->proc & ~bit;
+	struct vmx_access a;
+
+	if (proc == vx->proc)
+		return;
+	vx->proc = proc;
+	vmx_access_begin(vx, &a);
+	vmx_write(VMCS_PROC_CTL, proc);
+	vmx_access_end(vx, &a);
+}
+
+void vmx_intr_window(struct vcpu *vcpu, bool on)
+{
+	proc_put(vcpu->vmx, VMX_PROC_INTR_WINDOW, on);
+}
+
+void vmx_nmi_window(struct vcpu *vcpu, bool on)
+{
+	proc_put(vcpu->vmx, VMX_PROC_NMI_WINDOW, on);
+}
+
+static void inject(struct vcpu *vcpu)
+{
+	struct hv_event *ev = &vcpu->inject;
+	uint32_t info = vmx_event_encode(ev, !(vmx_read(VMCS_GUEST_CR0) & HV_CR0_PE));
+
+	if (ev->type == HV_EVENT_NMI)
+		vmx_reg_set(vcpu, HV_REG_NMI_BLOCKED, 0); /* the entry itself blocks (27.3.1.5) */
+	if (info & VMX_INTR_ERROR_VALID)
+		vmx_write(VMCS_ENTRY_ERROR_CODE, ev->error);
+	if (ev->type >= HV_EVENT_SOFT_INT)
+		vmx_write(VMCS_ENTRY_INSN_LEN, ev->insn_len);
+	vmx_write(VMCS_ENTRY_INTR_INFO, info);
+	ev->valid = false;
+}
+
+/* With EPT an entry takes PAE's four pointers from the VMCS, not from memory (27.3.2.4). */
+static void pdptes_load(struct vcpu *vcpu)
+{
+	uint64_t cr3 = vmx_read(VMCS_GUEST_CR3) & 0xffffffe0u;
+	uint64_t pdpte[4];
+
+	if (!(vmx_read(VMCS_GUEST_CR0) & HV_CR0_PG) || !(vmx_read(VMCS_GUEST_CR4) & HV_CR4_PAE) ||
+	    (vmx_read(VMCS_GUEST_EFER) & HV_EFER_LMA))
+		return;
+	if (gmem_read(&vcpu->vm->mem, GPA(cr3), pdpte, sizeof(pdpte)))
+		return; /* outside RAM: the entry fails and says so */
+	for (unsigned int i = 0; i < 4; i++)
+		vmx_write(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+}
+
+static void run_before(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+
+	if (vx->extra & VMX_EXTRA_FLUSH)
+		vmx_tlb_drop(vx);
+	if (vx->extra & VMX_EXTRA_PDPTE)
+		pdptes_load(vcpu);
+	vx->extra = 0;
+}
+
+/* The guest's CR8 is VTPR; the exit when it falls below the threshold is wanted only while it
+ * keeps something out. */
+static void tpr_in(struct vcpu *vcpu, uint8_t tpr)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+	int blocked = vlapic_tpr_blocked(vcpu);
+
+	vx->tpr = tpr;
+	vx->vapic[VTPR] = (uint8_t)(tpr << 4);
+	vmx_write(VMCS_TPR_THRESHOLD, blocked < 0 ? 0 : MIN((unsigned int)blocked >> 4, tpr));
+}
+
+static void tpr_out(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+
+	vx->tpr = vx->vapic[VTPR] >> 4;
+	vlapic_cr8_set(vcpu, vx->tpr);
+}
+
+static void db_causes(const struct hv_exit *exit, uint64_t qual)
+{
+	if (exit->u.exc.vector != HV_VEC_DB)
+		return;
+	dr6_write(((dr6_read() & ~DR6_TRAPS) | DR6_FIXED | DR6_RTM | (qual & DR6_CAUSES)) ^
+		  (qual & DR6_RTM));
+	vmx_write(VMCS_GUEST_DR7, vmx_read(VMCS_GUEST_DR7) & ~DR7_GD);
+}
+
+/* A fault inside IRET: it has opened NMIs already, but did not complete (28.2.3). */
+static void nmi_unblock_undo(struct vcpu *vcpu, const struct vmx_exit_raw *raw, uint32_t need)
+{
+	bool undone = (need & VMX_NEED_INTR) ? (raw->intr_info & VMX_INTR_NMI_UNBLOCK) != 0 :
+					       (raw->qual & VMX_EPTV_NMI_UNBLOCK) != 0;
+
+	if (undone && !vcpu->exitint.valid)
+		vmx_reg_set(vcpu, HV_REG_NMI_BLOCKED, 1);
+}
+
+/* Exits that carry more than a length. */
+static void exit_detail(struct vcpu *vcpu, struct hv_exit *exit, uint32_t need)
+{
+	struct vmx_exit_raw raw = { 0 };
+
+	raw.qual = vmx_read(VMCS_EXIT_QUAL);
+	exit->raw_info[0] = raw.qual;
+	if (need & VMX_NEED_GPA) {
+		raw.gpa = vmx_read(VMCS_GUEST_PHYS);
+		raw.gva = vmx_read(VMCS_GUEST_LINEAR);
+		exit->raw_info[1] = raw.gpa;
+	}
+	if (need & VMX_NEED_INTR) {
+		raw.intr_info = (uint32_t)vmx_read(VMCS_EXIT_INTR_INFO);
+		raw.intr_error = (uint32_t)vmx_read(VMCS_EXIT_INTR_ERROR);
+		exit->raw_info[1] = raw.intr_info;
+	}
+	vmx_exit_decode(&raw, exit);
+	switch (exit->kind) {
+	case HV_EXIT_NMI:
+		vmx_host_nmi();
+		break;
+	case HV_EXIT_MCE:
+		vmx_host_mce();
+		break;
+	case HV_EXIT_EXCEPTION:
+		db_causes(exit, raw.qual);
+		nmi_unblock_undo(vcpu, &raw, need);
+		break;
+	case HV_EXIT_STAGE2:
+		nmi_unblock_undo(vcpu, &raw, need);
+		break;
+	default:
+		break;
+	}
+}
+
+static void exit_translate(struct vcpu *vcpu, struct hv_exit *exit)
+{
+	uint32_t reason = (uint32_t)vmx_read(VMCS_EXIT_REASON);
+	const struct vmx_reason_desc *d = vmx_reason_find(reason);
+	uint32_t idt = (uint32_t)vmx_read(VMCS_IDT_INFO);
+
+	exit->kind = d->kind;
+	exit->raw_reason = reason;
+	exit->insn_bytes_len = 0;
+	exit->insn_len = 0;
+	if (d->need & VMX_NEED_LEN)
+		exit->insn_len = (uint8_t)vmx_read(VMCS_EXIT_INSN_LEN);
+	vcpu->exitint.valid = unlikely(idt & VMX_INTR_VALID) && !(reason >> 31) &&
+			      vmx_event_decode(idt, (uint32_t)vmx_read(VMCS_IDT_ERROR),
+					       (uint32_t)vmx_read(VMCS_EXIT_INSN_LEN),
+					       &vcpu->exitint);
+	if (unlikely(d->need & ~VMX_NEED_LEN))
+		exit_detail(vcpu, exit, d->need);
+	if (unlikely(reason >> 31) && VMX_REASON_BASIC(reason) == VMX_REASON_ENTRY_MCE)
+		vmx_host_mce();
+}
+
+/* VMLAUNCH or VMRESUME itself said no: the instruction error tells why (SDM vol. 3, 31.4). */
+static void entry_refused(struct vcpu *vcpu, struct hv_exit *exit)
+{
+	exit->kind = HV_EXIT_ENTRY_FAILED;
+	exit->raw_reason = ~0ull;
+	exit->raw_info[0] = vmx_read(VMCS_INSN_ERROR);
+	exit->raw_info[1] = 0;
+	exit->insn_len = exit->insn_bytes_len = 0;
+	vcpu->exitint.valid = false;
+}
+
+void vmx_run(struct vcpu *vcpu, struct hv_exit *exit)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+
+	if (vcpu->rip != vx->rip)
+		vmx_write(VMCS_GUEST_RIP, vcpu->rip);
+	if (unlikely(vcpu->rflags != vx->rflags))
+		vmx_write(VMCS_GUEST_RFLAGS, vcpu->rflags);
+	if (unlikely(vcpu->gpr[GPR_RSP] != vx->rsp))
+		vmx_write(VMCS_GUEST_RSP, vcpu->gpr[GPR_RSP]);
+	if (unlikely(vcpu->inject.valid))
+		inject(vcpu);
+	if (unlikely(vx->extra))
+		run_before(vcpu);
+	if (likely(vx->vapic && vcpu->lapic)) {
+		uint8_t tpr = (uint8_t)vlapic_cr8_get(vcpu);
+
+		if (unlikely(tpr | vx->tpr))
+			tpr_in(vcpu, tpr);
+	}
+	if (unlikely(cr2_read() != vcpu->cr2))
+		cr2_write(vcpu->cr2);
+
+	if (unlikely(vmx_enter(vcpu, vx->launched, &vx->host_rsp))) {
+		entry_refused(vcpu, exit);
+		return;
+	}
+	vx->launched = 1;
+	vcpu->cr2 = cr2_read();
+	vcpu->rip = vx->rip = vmx_read(VMCS_GUEST_RIP);
+	vcpu->rflags = vx->rflags = vmx_read(VMCS_GUEST_RFLAGS);
+	vcpu->gpr[GPR_RSP] = vx->rsp = vmx_read(VMCS_GUEST_RSP);
+	if (vx->vapic && unlikely(vx->vapic[VTPR] >> 4 != vx->tpr) && vcpu->lapic)
+		tpr_out(vcpu);
+	exit_translate(vcpu, exit);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Life of a VM's and a vCPU's VMX state: creation, moving between CPUs, flushing. */
+#define LOG_TAG "vmx"
+#include "hv/vcpu.h"
+#include "hv/vm.h"
+#include "hv/vmx/vmx_priv.h"
+#include "kernel/arch/cpu.h"
+#include "kernel/arch/percpu.h"
+#include "kernel/lib/err.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/page.h"
+#include "kernel/panic.h"
+
+const uint32_t vmx_msr_index[VMX_MSR_COUNT] = {
+	[VMX_MSR_STAR] = 0xc0000081,
+	[VMX_MSR_LSTAR] = 0xc0000082,
+	[VMX_MSR_CSTAR] = 0xc0000083,
+	[VMX_MSR_SFMASK] = 0xc0000084,
+	[VMX_MSR_KERNEL_GS_BASE] = 0xc0000102,
+};
+
+static void make_current(struct vmx_cpu *c, struct vmx_vcpu *vx)
+{
+	if (!vmx_ptrld(vx->vmcs_pa))
+		panic("VMPTRLD of a VMCS of ours failed: pa=0x%llx",
+		      (unsigned long long)vx->vmcs_pa);
+	c->current = vx;
+}
+
+static void make_clear(struct vmx_cpu *c, struct vmx_vcpu *vx)
+{
+	(void)vmx_clear(vx->vmcs_pa);
+	vx->launched = 0;
+	c->current = NULL;
+}
+
+void vmx_access_begin(struct vmx_vcpu *vx, struct vmx_access *a)
+{
+	struct vmx_cpu *c;
+
+	a->switched = !vx->loaded;
+	if (likely(!a->switched))
+		return;
+	a->irq_flags = irq_save();
+	c = &vmx_cpus[this_cpu()->id];
+	a->previous = c->current;
+	make_current(c, vx);
+}
+
+void vmx_access_end(struct vmx_vcpu *vx, const struct vmx_access *a)
+{
+	struct vmx_cpu *c;
+
+	if (likely(!a->switched))
+		return;
+	c = &vmx_cpus[this_cpu()->id];
+	make_clear(c, vx);
+	if (a->previous)
+		make_current(c, a->previous);
+	irq_restore(a->irq_flags);
+}
+
+int vmx_vm_init(struct vm *vm)
+{
+	struct vmx_vm *xm = kzalloc(sizeof(*xm), MEM_VM);
+
+	if (!xm)
+		return -RAY_ENOMEM;
+	xm->msr_bitmap_pa = vmx_msr_bitmap_shared_pa();
+	vm->vmx = xm;
+	return 0;
+}
+
+void vmx_vm_fini(struct vm *vm)
+{
+	struct vmx_vm *xm = vm->vmx;
+
+	if (!xm)
+		return;
+	if (xm->msr_bitmap)
+		page_free(va_to_hpa(xm->msr_bitmap), PAGE_ORDER_4K);
+	kfree(xm);
+	vm->vmx = NULL;
+}
+
+static int page_take(void **out)
+{
+	hpa_t page;
+	int err = page_alloc(PAGE_ORDER_4K, PAGE_F_ZERO, &page);
+
+	if (!err)
+		*out = hpa_to_va(page);
+	return err;
+}
+
+int vmx_vcpu_init(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vx = kzalloc(sizeof(*vx), MEM_VM);
+	struct vmx_access a;
+	void *vapic = NULL;
+	int err;
+
+	if (!vx)
+		return -RAY_ENOMEM;
+	vcpu->vmx = vx;
+	err = page_take(&vx->vmcs);
+	if (!err && vmx_config.tpr_shadow)
+		err = page_take(&vapic);
+	vx->vapic = vapic;
+	if (err) {
+		vmx_vcpu_fini(vcpu);
+		return err;
+	}
+	*(uint32_t *)vx->vmcs = vmx_config.revision;
+	vx->vmcs_pa = va_to_hpa(vx->vmcs).v;
+	vx->eptp = vmx_eptp(vcpu->vm->mem.s2.root);
+	vx->msr_bitmap_pa = vcpu->vm->vmx->msr_bitmap_pa;
+	vx->vpid = vmx_config.vpid ? vmx_vpid_alloc() : 0;
+	(void)vmx_clear(vx->vmcs_pa);
+	vmx_access_begin(vx, &a);
+	vmx_vmcs_init(vcpu);
+	vmx_access_end(vx, &a);
+	return 0;
+}
+
+void vmx_vcpu_fini(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+
+	if (!vx)
+		return;
+	ASSERT(!vx->loaded);
+	vmx_vpid_free(vx->vpid);
+	if (vx->vmcs)
+		page_free_dirty(va_to_hpa(vx->vmcs), PAGE_ORDER_4K);
+	if (vx->vapic)
+		page_free_dirty(va_to_hpa(vx->vapic), PAGE_ORDER_4K);
+	kfree(vx);
+	vcpu->vmx = NULL;
+}
+
+void vmx_tlb_drop(const struct vmx_vcpu *vx)
+{
+	uint64_t cap = vmx_config.ept_vpid_cap;
+
+	if (cap & VMX_CAP_INVEPT_ONE)
+		vmx_invept(VMX_INV_ONE, vx->eptp);
+	else
+		vmx_invept(VMX_INV_ALL, 0);
+	if (vx->vpid == 0)
+		return;
+	if (cap & VMX_CAP_INVVPID_ONE)
+		vmx_invvpid(VMX_INV_ONE, vx->vpid);
+	else
+		vmx_invvpid(VMX_INV_ALL, 0);
+}
+
+void vmx_vcpu_load(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+	struct vmx_cpu *c = &vmx_cpus[this_cpu()->id];
+
+	make_current(c, vx);
+	vx->loaded = true;
+	if (vx->cpu != c) {
+		/* This CPU may hold translations from the vCPU's last stay, or its forerunner's. */
+		vx->cpu = c;
+		vmx_host_state_set();
+		vmx_tlb_drop(vx);
+	}
+	if (vx->msr_bitmap_pa != vcpu->vm->vmx->msr_bitmap_pa) {
+		vx->msr_bitmap_pa = vcpu->vm->vmx->msr_bitmap_pa;
+		vmx_write(VMCS_MSR_BITMAP, vx->msr_bitmap_pa);
+	}
+	for (unsigned int i = 0; i < VMX_MSR_COUNT; i++)
+		wrmsr(vmx_msr_index[i], vx->msr[i]);
+}
+
+void vmx_vcpu_unload(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+
+	for (unsigned int i = 0; i < VMX_MSR_COUNT; i++)
+		vx->msr[i] = rdmsr(vmx_msr_index[i]);
+	vx->loaded = false;
+	make_clear(&vmx_cpus[this_cpu()->id], vx);
+}
+
+void vmx_tlb_flush(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+	uint64_t eptp = vmx_eptp(vcpu->vm->mem.s2.root);
+	struct vmx_access a;
+
+	if (eptp != vx->eptp) {
+		vx->eptp = eptp;
+		vmx_access_begin(vx, &a);
+		vmx_write(VMCS_EPTP, eptp);
+		vmx_access_end(vx, &a);
+	}
+	vx->extra |= VMX_EXTRA_FLUSH;
+}
+
+void vmx_tsc_offset_set(struct vcpu *vcpu, uint64_t offset)
+{
+	struct vmx_access a;
+
+	vmx_access_begin(vcpu->vmx, &a);
+	vmx_write(VMCS_TSC_OFFSET, offset);
+	vmx_access_end(vcpu->vmx, &a);
+}
