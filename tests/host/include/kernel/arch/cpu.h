@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host tests' kernel/arch/cpu.h: privileged instructions act on a model a test can read and
+ * preset. Weak definitions, so that no test has to link anything for it.
+ */
+#ifndef RAYOS_KERNEL_ARCH_CPU_H
+#define RAYOS_KERNEL_ARCH_CPU_H
+
+#include "kernel/lib/err.h"
+#include "kernel/lib/types.h"
+
+#define FAKE_WEAK __attribute__((weak))
+
+struct cpuid_regs {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+/* A test that cares sets the hook; without it every leaf is zero. */
+FAKE_WEAK struct cpuid_regs (*fake_cpuid_hook)(uint32_t leaf, uint32_t subleaf);
+FAKE_WEAK uint64_t fake_tsc;
+FAKE_WEAK uint64_t fake_rflags = 0x202;
+FAKE_WEAK uint64_t fake_xcr0 = 7;
+FAKE_WEAK uint64_t fake_cr[9];
+FAKE_WEAK uint64_t fake_dr[8];
+#define FAKE_MSRS 64
+FAKE_WEAK struct {
+	uint32_t msr;
+	uint64_t value;
+} fake_msrs[FAKE_MSRS];
+
+static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	return fake_cpuid_hook ? fake_cpuid_hook(leaf, subleaf) : (struct cpuid_regs){ 0 };
+}
+
+static inline uint64_t *fake_msr(uint32_t msr)
+{
+	for (unsigned int i = 0; i < FAKE_MSRS; i++) {
+		if (fake_msrs[i].msr == msr || fake_msrs[i].msr == 0) {
+			fake_msrs[i].msr = msr;
+			return &fake_msrs[i].value;
+		}
+	}
+	__builtin_trap();
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	return *fake_msr(msr);
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t v)
+{
+	*fake_msr(msr) = v;
+}
+
+static inline int rdmsr_safe(uint32_t msr, uint64_t *out)
+{
+	*out = rdmsr(msr);
+	return 0;
+}
+
+static inline int wrmsr_safe(uint32_t msr, uint64_t v)
+{
+	wrmsr(msr, v);
+	return 0;
+}
+
+static inline uint64_t rdtsc(void)
+{
+	return fake_tsc;
+}
+
+#define FAKE_REG(name, array, n)                                                                   \
+	static inline uint64_t name##n##_read(void)                                                \
+	{                                                                                          \
+		return array[n];                                                                   \
+	}                                                                                          \
+	static inline void name##n##_write(uint64_t v)                                             \
+	{                                                                                          \
+		array[n] = v;                                                                      \
+	}
+FAKE_REG(cr, fake_cr, 0)
+FAKE_REG(cr, fake_cr, 2)
+FAKE_REG(cr, fake_cr, 3)
+FAKE_REG(cr, fake_cr, 4)
+FAKE_REG(cr, fake_cr, 8)
+FAKE_REG(dr, fake_dr, 0)
+FAKE_REG(dr, fake_dr, 1)
+FAKE_REG(dr, fake_dr, 2)
+FAKE_REG(dr, fake_dr, 3)
+FAKE_REG(dr, fake_dr, 6)
+FAKE_REG(dr, fake_dr, 7)
+
+/* Ports read as a floating bus; a test that drives one brings its own functions. */
+static inline uint8_t in8(uint16_t port)
+{
+	(void)port;
+	return 0xff;
+}
+static inline uint16_t in16(uint16_t port)
+{
+	(void)port;
+	return 0xffff;
+}
+static inline uint32_t in32(uint16_t port)
+{
+	(void)port;
+	return 0xffffffff;
+}
+static inline void out8(uint16_t port, uint8_t v)
+{
+	(void)port;
+	(void)v;
+}
+static inline void out16(uint16_t port, uint16_t v)
+{
+	(void)port;
+	(void)v;
+}
+static inline void out32(uint16_t port, uint32_t v)
+{
+	(void)port;
+	(void)v;
+}
+
+static inline void cpu_relax(void)
+{
+}
+
+static inline void cpu_halt_forever(void) __noreturn;
+static inline void cpu_halt_forever(void)
+{
+	__builtin_trap();
+}
+
+#define RFLAGS_IF (1ull << 9)
+static inline uint64_t irq_save(void)
+{
+	uint64_t f = fake_rflags;
+
+	fake_rflags &= ~RFLAGS_IF;
+	return f;
+}
+static inline void irq_restore(uint64_t f)
+{
+	fake_rflags |= f & RFLAGS_IF;
+}
+static inline void irq_disable(void)
+{
+	fake_rflags &= ~RFLAGS_IF;
+}
+static inline void irq_enable(void)
+{
+	fake_rflags |= RFLAGS_IF;
+}
+static inline bool irq_enabled(void)
+{
+	return (fake_rflags & RFLAGS_IF) != 0;
+}
+
+static inline void invlpg(const void *va)
+{
+	(void)va;
+}
+
+static inline uint64_t xgetbv0(void)
+{
+	return fake_xcr0;
+}
+static inline void xsetbv0(uint64_t v)
+{
+	fake_xcr0 = v;
+}
+static inline void xsave64(void *area, uint64_t mask)
+{
+	(void)area;
+	(void)mask;
+}
+static inline void xrstor64(const void *area, uint64_t mask)
+{
+	(void)area;
+	(void)mask;
+}
+
+#endif
