@@ -104,8 +104,14 @@ static bool may_sleep(void)
 {
 	const struct cpu *c = this_cpu();
 
-	return irq_driven && c->current && c->preempt_count == 0 && irq_enabled() &&
-	       !irq_in_handler();
+	return c->current && c->preempt_count == 0 && irq_enabled() && !irq_in_handler();
+}
+
+/* Printing happens under locks and in handlers too; those leave it to the next one. */
+static void sink_flush(void)
+{
+	if (sink && may_sleep())
+		sink->flush();
 }
 
 /* How much of the text goes out in one piece: all, or up to a line end that fits. */
@@ -132,7 +138,7 @@ void console_write(const char *s, size_t len)
 		uint64_t flags;
 
 		/* Every byte could be a newline. Whoever may not wait polls in tx_byte(). */
-		if (!tx_has_room((uint32_t)n * 2) && may_sleep())
+		if (irq_driven && !tx_has_room((uint32_t)n * 2) && may_sleep())
 			(void)wait_event(&tx_wait, tx_has_room((uint32_t)n * 2),
 					 time_now() + TX_WAIT_NS);
 		flags = spin_lock_irqsave(&lock);
@@ -142,6 +148,7 @@ void console_write(const char *s, size_t len)
 		s += n;
 		len -= n;
 	}
+	sink_flush();
 }
 
 void console_write_line(const char *s, size_t len)
@@ -154,6 +161,7 @@ void console_write_line(const char *s, size_t len)
 	put_locked("\n", 1);
 	tx_start();
 	spin_unlock_irqrestore(&lock, flags);
+	sink_flush();
 }
 
 void console_panic_write(const char *s, size_t len)

@@ -30,7 +30,9 @@ void console_write_line(const char *s, size_t len);
 struct console_sink {
 	/** Bytes as console_write() got them. Context: its; calls never overlap. Must not print. */
 	void (*write)(const char *s, size_t len);
-	/** The same on the panic path: takes no lock, is seen at once. */
+	/** After write(), where threads may be woken: no lock held, IRQs on. */
+	void (*flush)(void);
+	/** As write() on the panic path: takes no lock, is seen at once. */
 	void (*panic_write)(const char *s, size_t len);
 };
 

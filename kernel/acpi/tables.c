@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #define LOG_TAG "acpi"
 #include "boot/boot_info.h"
+#include "kernel/acpi/guard.h"
 #include "kernel/acpi/tables.h"
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
@@ -9,15 +10,14 @@
 static struct acpi_table_list tables;
 static hpa_t rsdp_hpa;
 
-/* Physical addresses have at most 52 bits (SDM vol. 3, 4.1.4). */
-#define PHYS_ADDR_MAX (1ull << 52)
-
 static const void *phys_map(void *ctx, uint64_t hpa, size_t len)
 {
+	enum vmap_cache cache;
+
 	(void)ctx;
-	if (hpa >= PHYS_ADDR_MAX || len > PHYS_ADDR_MAX - hpa)
+	if (!acpi_guard_allows(hpa, len, &cache))
 		return NULL;
-	return vmap(HPA(hpa), len, VMAP_WB, false);
+	return vmap(HPA(hpa), len, cache, false);
 }
 
 static void phys_unmap(void *ctx, const void *va, size_t len)

@@ -27,6 +27,16 @@ const char *pci_access_name(void)
 	return access->name;
 }
 
+uint32_t pci_config_read(pci_bdf_t bdf, unsigned int off, unsigned int width)
+{
+	return access->read(access, bdf, off, width);
+}
+
+void pci_config_write(pci_bdf_t bdf, unsigned int off, unsigned int width, uint32_t v)
+{
+	access->write(access, bdf, off, width, v);
+}
+
 struct pci_dev *pci_find(pci_bdf_t bdf)
 {
 	struct pci_dev *d;

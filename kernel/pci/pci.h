@@ -83,6 +83,13 @@ struct pci_dev *pci_find(pci_bdf_t bdf);
 /** "ports" or "ecam": how configuration space is reached. */
 const char *pci_access_name(void);
 
+/**
+ * Configuration space of any address, for those that have no struct pci_dev (AML).
+ * @width  1, 2 or 4; @off aligned to it, below 4096; what is not reachable reads all ones
+ */
+uint32_t pci_config_read(pci_bdf_t bdf, unsigned int off, unsigned int width);
+void pci_config_write(pci_bdf_t bdf, unsigned int off, unsigned int width, uint32_t v);
+
 /* Configuration space of one device. Offsets are constants of the driver's, not hostile. */
 uint8_t pci_read8(const struct pci_dev *d, unsigned int off);
 uint16_t pci_read16(const struct pci_dev *d, unsigned int off);
