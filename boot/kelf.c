@@ -280,7 +280,8 @@ static int relas_check(const struct reader *r)
 					 rela.offset);
 		if ((s->flags & KELF_X) != 0)
 			return refuse_at(r, "relocation target in code", where, i, rela.offset);
-		if (rela.addend < k->base || rela.addend - k->base > k->size)
+		/* One past the end is the address of an end symbol. Below the base wraps. */
+		if (rela.addend - k->base > k->size)
 			return refuse_at(r, "relocation value outside the image", where, i,
 					 rela.addend);
 	}

@@ -109,11 +109,12 @@ static void test_absurd_addresses(void **state)
 	const struct boot_mem in[] = {
 		{UINT64_MAX - 0xfff, UINT64_MAX, BOOT_MEM_RAM, 0},
 		{1ull << 52, 0x1000, BOOT_MEM_RAM, 0},
+		{1ull << 53, 0x1000, BOOT_MEM_RAM, 0},
 		{(1ull << 52) - 0x1000, UINT64_MAX, BOOT_MEM_RESERVED, 0},
 	};
 
 	(void)state;
-	assert_int_equal(build(in, 3, NULL, 0), 1);
+	assert_int_equal(build(in, 4, NULL, 0), 1);
 	expect(0, (1ull << 52) - 0x1000, 1ull << 52, BOOT_MEM_RESERVED);
 }
 

@@ -106,6 +106,10 @@ static void test_direct_map_sizes(void **state)
 	maps(&p, DIRECT + 2 * SIZE_1G, 2 * SIZE_1G, PAGING_W | PAGING_NX, SIZE_2M);
 	maps(&p, DIRECT + 2 * SIZE_1G + SIZE_2M, 2 * SIZE_1G + SIZE_2M, PAGING_W | PAGING_NX,
 	     PAGE_SIZE);
+	/* Addresses that no large page fits. */
+	assert_int_equal(paging_map(&p, DIRECT + 3 * SIZE_1G, 0x1000, SIZE_2M, 0, SIZE_1G), 0);
+	maps(&p, DIRECT + 3 * SIZE_1G, 0x1000, 0, PAGE_SIZE);
+	maps(&p, DIRECT + 3 * SIZE_1G + SIZE_2M - 1, SIZE_2M + 0xfff, 0, PAGE_SIZE);
 	teardown(NULL);
 
 	/* A CPU without 1 GiB pages. */
@@ -124,6 +128,7 @@ static void test_overlaps(void **state)
 	assert_int_equal(paging_map(&p, DIRECT, 0, SIZE_1G, rw, SIZE_1G), 0);
 	/* The same again, also from the middle of a large page. */
 	assert_int_equal(paging_map(&p, DIRECT + SIZE_2M, SIZE_2M, 2 * SIZE_1G, rw, SIZE_1G), 0);
+	maps(&p, DIRECT + SIZE_1G, SIZE_1G, rw, SIZE_1G);
 	maps(&p, DIRECT + 2 * SIZE_1G, 2 * SIZE_1G, rw, SIZE_2M);
 	/* Another page, or other rights, is refused. */
 	assert_int_equal(paging_map(&p, DIRECT, SIZE_1G, SIZE_1G, rw, SIZE_1G), -RAY_EEXIST);

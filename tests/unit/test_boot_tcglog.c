@@ -81,6 +81,28 @@ static void test_lying_first_entry(void **state)
 	assert_int_equal(tcglog_algs_read(e, sizeof(e), &algs), -RAY_EPROTO);
 }
 
+/* More algorithms than there is room for, all of them really there. */
+static void test_too_many_algorithms(void **state)
+{
+	struct tcglog_algs algs;
+	uint8_t e[HEAD + 28 + 17 * 4 + 1] = {0}, many[12 + 17 * 22 + 4] = {0};
+
+	(void)state;
+	memcpy(e, spec_id, HEAD + 28);
+	e[28] = sizeof(e) - HEAD;
+	e[HEAD + 24] = 17;
+	assert_int_equal(tcglog_algs_read(e, sizeof(e), &algs), -RAY_EPROTO);
+	e[HEAD + 24] = 16;
+	assert_int_equal(tcglog_algs_read(e, sizeof(e), &algs), 0);
+	assert_int_equal(tcglog_algs_read(spec_id, sizeof(spec_id), &algs), 0);
+	for (size_t i = 0; i < 17; i++)
+		many[12 + i * 22] = SHA1;
+	many[8] = 17;
+	assert_int_equal(size2(&algs, many, sizeof(many)), 0);
+	many[8] = 16;
+	assert_int_equal(size2(&algs, many, sizeof(many)), 12 + 16 * 22 + 4 + SHA1);
+}
+
 static void test_agile_entry(void **state)
 {
 	struct tcglog_algs algs;
@@ -109,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_entry),
 		cmocka_unit_test(test_lying_first_entry),
+		cmocka_unit_test(test_too_many_algorithms),
 		cmocka_unit_test(test_agile_entry),
 	};
 

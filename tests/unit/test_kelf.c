@@ -198,6 +198,11 @@ static void test_segments(void **state)
 	f.ph[DATA].p_vaddr = UINT64_MAX - 4095;
 	f.ph[DATA].p_memsz = 4096;
 	refused("wraps");
+	f.ph[TEXT].p_vaddr = UINT64_MAX - SIZE_2M + 1; /* ends in the last page of all */
+	f.ph[RO].p_type = PT_NULL;
+	f.ph[DATA].p_vaddr = f.ph[TEXT].p_vaddr + 4096;
+	f.ph[DATA].p_memsz = SIZE_2M - 4096 - 1;
+	refused("wraps");
 	f.ph[DATA].p_memsz = MIB(64);
 	refused("64 MiB");
 	f.ph[DATA].p_flags = PF_R | PF_W | PF_X;
@@ -292,6 +297,17 @@ static void test_dynamic(void **state)
 	refused("unsupported kind");
 }
 
+static void test_dynamic_ends_at_null(void **state)
+{
+	struct kelf k;
+	struct kelf_error e;
+
+	(void)state;
+	f.ro.dyn[5].d_tag = DT_NEEDED;
+	assert_int_equal(parse(sizeof(f), &k, &e), 0);
+	assert_int_equal(k.rela_count, 3);
+}
+
 static void test_relocations(void **state)
 {
 	(void)state;
@@ -325,6 +341,7 @@ int main(void)
 		cmocka_unit_test_setup(test_empty_segments_are_skipped, setup),
 		cmocka_unit_test_setup(test_too_many_segments, setup),
 		cmocka_unit_test_setup(test_dynamic, setup),
+		cmocka_unit_test_setup(test_dynamic_ends_at_null, setup),
 		cmocka_unit_test_setup(test_relocations, setup),
 	};
 
