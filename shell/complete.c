@@ -19,8 +19,18 @@ struct choices {
 	size_t count;
 	char pool[CHOICE_BYTES];
 	size_t used;
-	bool more; /* not all found room */
+	bool more;     /* not all found room */
+	size_t common; /* bytes all offered words share, those without room too */
 };
+
+static size_t shared_len(const char *a, const char *b, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && a[n] == b[n])
+		n++;
+	return n;
+}
 
 static void choice_add(struct cmd_complete *c, const char *word)
 {
@@ -34,6 +44,7 @@ static void choice_add(struct cmd_complete *c, const char *word)
 		if (strcmp(ch->word[i], word) == 0)
 			return;
 	}
+	ch->common = ch->count ? shared_len(ch->word[0], word, ch->common) : len - 1;
 	if (ch->count == CHOICES_MAX || len > sizeof(ch->pool) - ch->used) {
 		ch->more = true;
 		return;
@@ -124,20 +135,13 @@ static void collect(struct choices *ch, char *text)
 		offer_arguments(ch, cmd, w.word + used, before - used);
 }
 
-/* Length all choices have in common. */
+/* What is certain, whole characters only. */
 static size_t common_len(const struct choices *ch)
 {
-	size_t len = strlen(ch->word[0]);
+	size_t len = ch->common;
 
-	for (size_t i = 1; i < ch->count; i++) {
-		size_t same = 0;
-
-		while (same < len && ch->word[i][same] == ch->word[0][same])
-			same++;
-		len = same;
-	}
 	while (len > 0 && ((uint8_t)ch->word[0][len] & 0xc0) == 0x80)
-		len--; /* not within a character */
+		len--;
 	return len;
 }
 

@@ -168,6 +168,9 @@ static void test_nearest(void **state)
 	assert_string_equal(nearest_of("KERNEL", keys, ARRAY_SIZE(keys)), "kernel");
 	assert_string_equal(nearest_of("initramfs", keys, ARRAY_SIZE(keys)) ? "x" : "none", "none");
 	assert_string_equal(nearest_of("cmd_line", keys, ARRAY_SIZE(keys)), "cmdline");
+	static const char *const shorts[] = { "xyz", "log" };
+	assert_string_equal(nearest_of("lgo", shorts, 2), "log"); /* one swap, not two changes */
+	assert_null(nearest_of("lxx", shorts, 2));
 	assert_null(nearest_of("", keys, ARRAY_SIZE(keys)));
 	assert_null(nearest_of("zz", keys, ARRAY_SIZE(keys)));
 	assert_null(nearest_of("memory", keys, 0));

@@ -59,6 +59,20 @@ static int wait_run(struct cmd_ctx *ctx, int argc, char **argv)
 	return -RAY_ECANCELED;
 }
 
+static void endless(struct cmd_complete *c, int arg)
+{
+	char word[40];
+
+	(void)arg;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(word, sizeof(word), "%s%03d", i < 200 ? "same" : "other", i);
+		cmd_complete_add(c, word);
+	}
+	memset(word, 'z', sizeof(word) - 1);
+	word[sizeof(word) - 1] = '\0';
+	cmd_complete_add(c, word);
+}
+
 static void vm_names(struct cmd_complete *c, int arg)
 {
 	if (arg == 0) {
@@ -81,7 +95,8 @@ SHELL_CMD(vm_start, "vm start", "start it", .args = "NAME [COUNT]", .min_args = 
 SHELL_CMD(vm_stop, "vm stop", "stop it", .args = "NAME", .min_args = 1, .max_args = 1,
           .example = "vm stop demo", .run = fail_run);
 SHELL_CMD(vmstat, "vmstat", "numbers", .run = wait_run, .example = "vmstat");
-SHELL_CMD(many, "many", "many words", .max_args = 255, .run = fake_run, .example = "many");
+SHELL_CMD(many, "many", "many words", .max_args = 255, .run = fake_run, .example = "many",
+          .complete = endless);
 
 static void io_write(struct cmd_io *io, const char *s, size_t len)
 {
@@ -327,6 +342,13 @@ static void test_completion(void **state)
 	assert_string_equal(tab("zzz a", 1), "zzz a");
 	assert_string_equal(tab("", 2), "");
 	assert_string_equal(out_text, "> \a\nlog     many    panic   vm      vmstat\n> ");
+	/* more than is kept: the rest is announced, and what is certain is not overstated */
+	assert_string_equal(tab("many ", 1), "many ");
+	assert_string_equal(tab("many sa", 1), "many same");
+	assert_string_equal(tab("many same0", 2), "many same0");
+	assert_non_null(strstr(out_text, "\nsame000  same001  "));
+	assert_non_null(strstr(tab("many same", 3) ? out_text : "", "\n...\n> many same"));
+	assert_string_equal(tab("many zz", 1), "many zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz ");
 	/* in the middle of a line: no second space */
 	assert_string_equal(tab("l --all\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D", 1), "log --all");
 	assert_string_equal(tab("vm start 'de", 1), "vm start 'demo");
