@@ -4,17 +4,20 @@
  * before parse), so it is one table here, and this file alone may include everybody.
  */
 #define LOG_TAG "init"
+#include "kernel/acpi/tables.h"
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
 #include "kernel/arch/start.h"
 #include "kernel/bootinfo.h"
 #include "kernel/console.h"
+#include "kernel/fb/fb.h"
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
 #include "kernel/marker.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
+#include "kernel/smbios/smbios.h"
 #include "kernel/symbols.h"
 #include "version.h"
 
@@ -66,10 +69,27 @@ static int init_reclaim(void)
 	return err;
 }
 
+static int init_screen(void)
+{
+	fb_init(bootinfo());
+	return 0;
+}
+
+/* Firmware's own description of the machine; having none is normal. */
+static int init_firmware(void)
+{
+	int err = acpi_tables_init(bootinfo());
+
+	smbios_init(bootinfo());
+	return err == -RAY_ENODEV ? 0 : err;
+}
+
 static const struct init_step steps[] = {
 	{ "symbols", init_symbols, false },
 	{ "cpu", init_cpu, true },
 	{ "memory", init_memory, true },
+	{ "screen", init_screen, false },
+	{ "firmware", init_firmware, false },
 	{ "reclaim", init_reclaim, false },
 };
 

@@ -139,7 +139,6 @@ void fb_init(const struct boot_info *bi)
 	uint8_t *pixels;
 	int err;
 
-	waitq_init(&changed);
 	if (!(bi->features & BOOT_FEAT_FB))
 		return;
 	err = psf_parse(font_terminus16, sizeof(font_terminus16), &font);
@@ -174,6 +173,7 @@ void fb_start(void)
 
 	if (!present)
 		return;
+	waitq_init(&changed);
 	err = thread_create(&t, "screen", drawer, NULL, &attr);
 	if (err) {
 		log_warn("screen is drawn as it is written: %s", ray_strerror(err));
