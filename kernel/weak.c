@@ -5,6 +5,7 @@
 #include "kernel/irq/irq.h"
 #include "kernel/panic.h"
 #include "kernel/sched/spinlock.h"
+#include "kernel/sched/wait.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/time.h"
 
@@ -67,4 +68,9 @@ WEAK const char *thread_name(const struct thread *t)
 WEAK uint64_t time_tsc_to_ns(uint64_t tsc)
 {
 	return tsc;
+}
+
+WEAK void waitq_wake_one(struct waitq *q)
+{
+	(void)q;
 }
