@@ -7,6 +7,7 @@
 #include "kernel/acpi/tables.h"
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
+#include "kernel/arch/image.h"
 #include "kernel/arch/start.h"
 #include "kernel/bootinfo.h"
 #include "kernel/console.h"
@@ -42,23 +43,31 @@ static int init_memory(void)
 	return 0;
 }
 
-/* Called with the loader's direct map, and again with ours. */
+static int take_symbols(const void *elf)
+{
+	const struct boot_info *bi = bootinfo();
+
+	return symbols_init(elf, bi->kernel_elf.size, bi->kernel_slide,
+			    (uint64_t)(__text_end - __kernel_start));
+}
+
+/* Through the loader's direct map, so that a panic in what follows has names. */
 static int init_symbols(void)
 {
 	const struct boot_info *bi = bootinfo();
 
 	if (!(bi->features & BOOT_FEAT_KERNEL_ELF))
 		return -RAY_ENOENT;
-	return symbols_init((const void *)(uintptr_t)(bi->phys_map_base + bi->kernel_elf.addr),
-			    bi->kernel_elf.size, bi->kernel_slide);
+	return take_symbols((const void *)(uintptr_t)(bi->phys_map_base + bi->kernel_elf.addr));
 }
 
 static int init_reclaim(void)
 {
 	struct page_stats st;
-	int err = symbols_init(hpa_to_va(HPA(bootinfo()->kernel_elf.addr)),
-			       bootinfo()->kernel_elf.size, bootinfo()->kernel_slide);
+	int err = 0;
 
+	if (bootinfo()->features & BOOT_FEAT_KERNEL_ELF)
+		err = take_symbols(hpa_to_va(HPA(bootinfo()->kernel_elf.addr)));
 	if (!err)
 		err = symbols_keep();
 	bootinfo_keep();

@@ -22,7 +22,7 @@ static struct {
 	struct ksym *kept;
 	size_t kept_count;
 	char *names;
-	uint64_t slide;
+	uint64_t slide, text_size;
 } table;
 
 static bool range_ok(uint64_t off, uint64_t len, size_t size)
@@ -61,9 +61,10 @@ static int find_symtab(const uint8_t *elf, size_t size)
 	return -RAY_ENOEXEC;
 }
 
-int symbols_init(const void *elf, size_t size, uint64_t slide)
+int symbols_init(const void *elf, size_t size, uint64_t slide, uint64_t text_size)
 {
 	table.slide = slide;
+	table.text_size = text_size;
 	if (!IS_ALIGNED((uintptr_t)elf, 8))
 		return -RAY_ENOEXEC;
 	return find_symtab(elf, size);
@@ -126,8 +127,7 @@ const char *symbols_find(uint64_t addr, uint64_t *offset)
 	uint64_t best_value = 0;
 	uint64_t link = addr - table.slide;
 
-	if (link < KERNEL_LINK_BASE ||
-	    link >= (uint64_t)(uintptr_t)__text_end - table.slide)
+	if (link < KERNEL_LINK_BASE || link - KERNEL_LINK_BASE >= table.text_size)
 		return NULL;
 	for (size_t i = 0; i < table.kept_count; i++) {
 		uint64_t v = KERNEL_LINK_BASE + table.kept[i].offset;
