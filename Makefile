@@ -20,6 +20,7 @@ include scripts/mk/gen.mk
 include scripts/mk/thirdparty.mk
 include scripts/mk/kernel.mk
 -include boot/boot.mk
+include scripts/mk/guests.mk
 include scripts/mk/image.mk
 include scripts/mk/tests.mk
 include scripts/mk/help.mk

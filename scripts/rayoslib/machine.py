@@ -181,6 +181,13 @@ class Machine:
                     raise MarkerMissing(f"{pattern.pattern!r} did not come {why}")
                 self._changed.wait(min(left, 1.0))
 
+    def settle(self, timeout=1.0):
+        """Let the line that a marker stands on come to its end."""
+        try:
+            self.expect("\n", timeout)
+        except MarkerMissing:
+            pass
+
     def text(self, start=0):
         """The log from an offset on, as text with plain line ends."""
         return self.log[start:].decode("utf-8", errors="replace").replace("\r", "")
