@@ -34,7 +34,7 @@ $(O)/efi/%.c.o: %.c $(BUILD_FILES) boot/boot.mk scripts/mk/hidden.h | $(GEN)/ver
 $(O)/efi/%.S.o: %.S $(BUILD_FILES) boot/boot.mk
 	$(call say,EFIAS,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -fpic -MMD -MP -c -o $@ $<
+	$(Q)$(CC) -fpic -I. -MMD -MP -c -o $@ $<
 
 $(O)/BOOTX64.EFI: $(BOOT_OBJ) $(EFI_LDS) $(EFI_CRT0) $(EFI_A)
 	$(call say,LD,$@)

@@ -23,7 +23,6 @@
 #include "kernel/lib/err.h"
 #include "version.h"
 
-#define CR4_LA57           (1u << 12)
 #define CPUID_EXT_FEATURES 0x80000001u
 #define CPUID_EXT_EDX_NX   (1u << 20)
 
@@ -36,10 +35,6 @@ static uint64_t tsc_start;
 
 static const char *cpu_check(void)
 {
-	if ((cpu_cr4() & CR4_LA57) != 0) {
-		con_print("error: firmware uses 5-level paging; switch it off in its set-up\n");
-		return "cpu_la57";
-	}
 	if ((cpuid(CPUID_EXT_FEATURES, 0).edx & CPUID_EXT_EDX_NX) == 0) {
 		con_print("error: no no-execute pages; switch them on in the firmware's set-up\n");
 		return "cpu_no_nx";

@@ -9,12 +9,19 @@
 #include "boot/handover.h"
 #include "boot/mem.h"
 #include "boot/paging.h"
+#include "kernel/lib/err.h"
 
 #define STACK_SIZE KIB(16)
 /* Pages taken from the firmware at once. Doubled each time, so that terabytes of RAM do not
  * fill the table of own allocations. */
 #define POOL_FIRST 32u
 
+/* Flat segments, already marked accessed: their page is not writable. SDM vol. 3A, 3.4.5. */
+#define GDT_CODE64 0x00af9b000000ffffull
+#define GDT_CODE32 0x00cf9b000000ffffull
+#define GDT_DATA   0x00cf93000000ffffull
+
+#define CR4_LA57           (1u << 12)
 #define CPUID_EXT_FEATURES 0x80000001u
 #define CPUID_EXT_EDX_1G   (1u << 26)
 
@@ -86,14 +93,17 @@ int space_build(const struct boot_info *bi, const struct kimage *k, const struct
 	if (!err)
 		err = kimage_map(bi, k, &p);
 	if (!err)
-		err = mem_alloc_code_page(&out->code);
+		err = mem_alloc_code_page(&out->page);
 	if (!err)
-		err = paging_map(&p, out->code, out->code, PAGE_SIZE, 0, PAGE_SIZE);
+		err = paging_map(&p, out->page, out->page, PAGE_SIZE, 0, PAGE_SIZE);
 	if (!err)
 		err = mem_alloc_zeroed(STACK_SIZE, &stack);
 	if (err)
 		return err;
-	memcpy(mem_ptr(out->code), handover_code, (size_t)(handover_code_end - handover_code));
+	/* 32-bit code on the way out of 5-level paging loads CR3. */
+	if (p.root > UINT32_MAX && (cpu_cr4() & CR4_LA57) != 0)
+		return -RAY_ERANGE;
+	memcpy(mem_ptr(out->page), handover_code, (size_t)(handover_code_end - handover_code));
 	out->stack = bi->phys_map_base + stack + STACK_SIZE;
 	out->cr3 = p.root;
 	return 0;
@@ -101,8 +111,20 @@ int space_build(const struct boot_info *bi, const struct kimage *k, const struct
 
 void space_enter(const struct space *s, const struct boot_info *bi, uint64_t entry)
 {
-	handover_fn *go = (handover_fn *)mem_ptr(s->code);
+	handover_fn *go = (handover_fn *)mem_ptr(s->page);
+	struct handover *h = mem_ptr(s->page + HANDOVER_DATA_AT);
 
-	go(bi->phys_map_base + (uintptr_t)bi, entry, s->cr3, s->stack);
+	*h = (struct handover){
+		.info = bi->phys_map_base + (uintptr_t)bi,
+		.entry = entry,
+		.cr3 = s->cr3,
+		.stack = s->stack,
+		.far_offset = (uint32_t)(s->page + (size_t)(handover_code64 - handover_code)),
+		.far_selector = HANDOVER_CS64,
+		.gdt_limit = sizeof(h->gdt) - 1,
+		.gdt_base = s->page + HANDOVER_DATA_AT + offsetof(struct handover, gdt),
+		.gdt = {0, GDT_CODE64, GDT_CODE32, GDT_DATA},
+	};
+	go(h);
 	__builtin_unreachable();
 }

@@ -12,7 +12,7 @@
 
 struct space {
 	uint64_t cr3;
-	uint64_t code;  /* page with the hand-over code, mapped one to one */
+	uint64_t page;  /* of the hand-over code and its data, mapped one to one, below 4 GiB */
 	uint64_t stack; /* end of the stack, in the direct map */
 };
 
@@ -20,7 +20,8 @@ struct space {
  * Build the page tables and take the pages the jump needs.
  * @map, @count  the firmware's memory map, for the RAM above 4 GiB
  * Context: boot services, BSP
- * Returns: 0, -RAY_ENOMEM, or paging_map()'s error
+ * Returns: 0, -RAY_ENOMEM, -RAY_ERANGE (5-level paging and no memory below 4 GiB to leave
+ *          it with), or paging_map()'s error
  */
 int __must_check space_build(const struct boot_info *bi, const struct kimage *k,
 			     const struct boot_mem *map, uint32_t count, struct space *out);
