@@ -97,6 +97,22 @@ static bool extable_fixup(struct trap_frame *tf)
 	return false;
 }
 
+bool trap_fixup_works(void)
+{
+	bool skipped = false;
+
+	__asm__ volatile("1:\tud2\n\t"
+			 "2:\tmovb $1, %0\n\t"
+			 ".pushsection .extable, \"a\"\n\t"
+			 ".long 1b - .\n\t"
+			 ".long 2b - .\n\t"
+			 ".popsection"
+			 : "+r"(skipped)
+			 :
+			 : "memory");
+	return skipped;
+}
+
 void trap_dispatch(struct trap_frame *tf)
 {
 	if (tf->vector >= TRAP_FIRST_IRQ) {

@@ -69,6 +69,9 @@ void trap_mce(struct trap_frame *tf);
  * into. Context: any. */
 bool trap_in_nmi(void);
 
+/** Fault on purpose and come back through the fix-up table: true, or it never returns. */
+bool trap_fixup_works(void);
+
 /** NMIs this CPU has taken. */
 uint64_t trap_nmi_count(unsigned int cpu);
 
