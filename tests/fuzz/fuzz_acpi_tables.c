@@ -1,4 +1,4 @@
-/* UNIT: kernel/acpi/walk.c */
+/* UNIT: kernel/acpi/walk.c kernel/acpi/fadt.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The ACPI table walk over a hostile physical memory: the input is memory from 0x1000 on, with
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/acpi/fadt.h"
 #include "kernel/acpi/walk.h"
 
 #define BASE 0x1000u
@@ -70,8 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	for (uint32_t i = 0; i < list.count; i++) {
 		const uint8_t *p = list.t[i].data;
+		struct acpi_fadt fadt;
 
 		touch ^= p[list.t[i].len - 1];
+		(void)!acpi_fadt_parse(p, list.t[i].len, &fadt);
 		fuzz_unmap(NULL, p, list.t[i].len);
 	}
 	(void)touch;

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PCI, ACPI, the screen and power, on machines that have them and on machines that do not."""
+
+import time
+
+from rayoslib.shell import Shell
+
+MACHINE = dict(reboot=False)
+
+# QEMU's q35 with a standard VGA adapter.
+Q35 = {"00:00.0": "8086:29c0", "00:01.0": "1234:1111", "00:1f.0": "8086:2918",
+       "00:1f.2": "8086:2922", "00:1f.3": "8086:2930"}
+BRIDGE = "06"
+
+
+def pci_list(shell):
+    return {row["address"]: row for row in shell.run("pci --json").json}
+
+
+def test_pci_lists_the_board(shell, show):
+    rows = pci_list(shell)
+    assert {address: rows[address]["id"] for address in Q35} == Q35
+    show(shell.ok("pci"))
+
+
+def test_pci_shows_one_device(shell):
+    detail = shell.run("pci 00:1f.2 --json").json
+    assert detail["class"] == "0x10601"
+    assert "MSI" in [cap["name"] for cap in detail["capabilities"]]
+    assert any(bar["size"] == 4096 and not bar["ports"] for bar in detail["bars"])
+    text = shell.ok("pci 00:1f.2")
+    assert "AHCI" in text and "\n00: 86 80 22 29" in text
+
+
+def test_pci_refuses_what_is_not_there(shell):
+    assert "no device at 00:1e.7" in shell.run("pci 00:1e.7").text
+    assert "no address" in shell.run("pci 1f.2").text
+    assert shell.run("pci 00:1e.7").status != 0
+
+
+def test_devices_without_driver_cannot_reach_memory(shell):
+    for address, row in pci_list(shell).items():
+        if row["driver"] == "-" and not row["class"].startswith(BRIDGE):
+            assert not shell.run(f"pci {address} --json").json["bus_master"], address
+
+
+def test_acpi_tables(shell, show):
+    rows = shell.run("acpi --json").json
+    assert {"XSDT", "FACP", "FACS", "DSDT", "APIC", "MCFG", "HPET"} <= {
+        row["signature"] for row in rows}
+    assert all(row["length"] >= 36 for row in rows)
+    show(shell.ok("acpi"))
+    assert shell.ok("acpi dump APIC").startswith("000000: 41 50 49 43")
+    assert "no table" in shell.run("acpi dump NOPE").text
+
+
+def test_acpi_namespace_loads(shell):
+    deadline = time.monotonic() + 60
+    while "namespace: ready" not in shell.ok("acpi"):
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def lit_pixels(machine, path):
+    """How many pixels of a screenshot are not black."""
+    machine.qmp("screendump", filename=str(path))
+    magic, size, depth, pixels = path.read_bytes().split(b"\n", 3)
+    width, height = map(int, size.split())
+    assert (magic, depth, len(pixels)) == (b"P6", b"255", width * height * 3)
+    return sum(any(pixels[i:i + 3]) for i in range(0, len(pixels), 3))
+
+
+def test_screen_shows_the_console(shell, tmp_path):
+    shell.ok("pci")
+    time.sleep(1)  # the screen follows in frames
+    lit = lit_pixels(shell.machine, tmp_path / "screen.ppm")
+    assert lit > 5000
+    shell.ok("help")
+    time.sleep(1)
+    assert lit_pixels(shell.machine, tmp_path / "screen.ppm") != lit
+
+
+def test_power_button_switches_off(shell):
+    shell.machine.qmp("system_powerdown")
+    shell.machine.expect("RAYOS_POWER:OFF", 60)
+    assert shell.machine.wait_exit(30)
+
+
+def test_reboot_without_screen(boot):
+    machine = boot("devices-no-gop", gop=False, reboot=False)
+    shell = Shell(machine).wait_ready()
+    assert "00:1f.2" in shell.ok("pci")
+    machine.send_line("reboot")
+    machine.expect("RAYOS_POWER:RESET", 30)
+    assert machine.wait_exit(30)
+
+
+def test_poweroff_command(boot):
+    machine = boot("devices-poweroff", cpus=2, reboot=False)
+    Shell(machine).wait_ready()
+    machine.send_line("poweroff")
+    machine.expect("RAYOS_POWER:OFF", 60)
+    assert machine.wait_exit(30)
+
+
+def test_machine_without_acpi(boot, show):
+    """Bochs: no tables, no screen of the firmware's, a PIIX3."""
+    machine = boot("devices-bochs", backend="vmx", memory=512, reboot=False)
+    shell = Shell(machine).wait_ready()
+    rows = pci_list(shell)
+    assert {"8086:1237", "8086:7000"} <= {row["id"] for row in rows.values()}
+    show(shell.ok("pci"))
+    assert "no ACPI tables" in shell.ok("acpi")
+    refused = shell.run("poweroff")
+    assert refused.status != 0 and "cannot switch itself off" in refused.text
+    assert "00:00.0" in shell.ok("pci")  # still here
