@@ -7,7 +7,7 @@ static const struct vplatform_ops *platform_ops;
 
 void hv_platform_register(const struct vplatform_ops *ops)
 {
-	ASSERT(!platform_ops && ops->create && ops->destroy && ops->firmware && ops->power_button);
+	ASSERT(!platform_ops && ops->create && ops->destroy && ops->power_button);
 	platform_ops = ops;
 }
 

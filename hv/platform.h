@@ -22,8 +22,6 @@ struct vplatform_ops {
 	 * destroy(). Idempotent, and fine after a create() that failed half-way.
 	 */
 	void (*destroy)(struct vm *vm);
-	/** Guest memory was reset: write the firmware tables again. 0 or -RAY_E*. */
-	int (*firmware)(struct vm *vm);
 	/** Press the ACPI power button. Context: thread. */
 	void (*power_button)(struct vm *vm);
 };

@@ -31,6 +31,8 @@ FORCE: ;
 ASL := $(wildcard devices/virt/acpi/*.asl)
 AML_HEADERS := $(patsubst devices/virt/acpi/%.asl,$(GEN)/%_aml.h,$(ASL))
 GEN_HEADERS += $(AML_HEADERS)
+# Named by pattern rules only, which would make them intermediate files, removed at the end.
+.SECONDARY: $(AML_HEADERS)
 
 $(GEN)/%_aml.h: devices/virt/acpi/%.asl $(wildcard devices/virt/acpi/*.asi)
 	$(call say,IASL,$<)

@@ -122,6 +122,40 @@ void waitq_wake_all(struct waitq *q)
 	(void)q;
 }
 
+void waitq_prepare(struct waitq *q, struct waiter *w)
+{
+	(void)q;
+	(void)w;
+}
+
+void waitq_finish(struct waitq *q, struct waiter *w)
+{
+	(void)q;
+	(void)w;
+}
+
+void waitq_sleep(uint64_t deadline_ns)
+{
+	fake_time_advance(deadline_ns - fake_now_ns);
+}
+
+void mutex_init(struct mutex *m, enum lock_order order)
+{
+	*m = (struct mutex){.order = (uint16_t)order};
+}
+
+void mutex_lock(struct mutex *m)
+{
+	CHECK(!m->owner);
+	m->owner = (struct thread *)m;
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	CHECK(m->owner);
+	m->owner = NULL;
+}
+
 /* --- time --- */
 uint64_t time_now(void)
 {

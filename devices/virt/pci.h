@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's PCI bus 0: configuration mechanism 1, one function per slot, base address
+ * registers on the guest bus. A device fills its configuration header, adds BARs and plugs in.
+ *
+ * Locking: bus->lock (mutex, order VDEV) for configuration accesses and BAR moves; a BAR's fn
+ * runs under no lock of the bus.
+ */
+#ifndef RAYOS_DEVICES_VIRT_PCI_H
+#define RAYOS_DEVICES_VIRT_PCI_H
+
+#include "hv/gbus.h"
+#include "hv/vdev.h"
+#include "kernel/lib/types.h"
+
+#define VPCI_SLOTS       32u
+#define VPCI_BARS        6u
+#define VPCI_CONFIG_SIZE 256u
+
+/* Configuration header (PCI local bus specification 3.0, 6.1). */
+#define PCI_VENDOR      0x00u
+#define PCI_DEVICE      0x02u
+#define PCI_COMMAND     0x04u
+#define PCI_STATUS      0x06u
+#define PCI_REVISION    0x08u
+#define PCI_CLASS       0x0au /* sub-class, base class */
+#define PCI_HEADER_TYPE 0x0eu
+#define PCI_BAR0        0x10u
+#define PCI_SUBVENDOR   0x2cu
+#define PCI_SUBDEVICE   0x2eu
+#define PCI_CAP_PTR     0x34u
+#define PCI_INT_LINE    0x3cu
+#define PCI_INT_PIN     0x3du
+#define PCI_COMMAND_IO     0x0001u
+#define PCI_COMMAND_MEMORY 0x0002u
+#define PCI_COMMAND_MASTER 0x0004u
+#define PCI_COMMAND_NO_INTX 0x0400u
+#define PCI_STATUS_INTX    0x0008u
+#define PCI_STATUS_CAPS    0x0010u
+
+struct vpci_dev;
+
+/**
+ * After a write of configuration bytes by the guest (already applied to cfg under the write
+ * mask). Context: vCPU thread, bus lock. Trust: off and len lie inside the space.
+ */
+typedef void (*vpci_config_fn)(struct vpci_dev *d, unsigned int off, unsigned int len);
+
+struct vpci_bar {
+	struct gbus_range range; /* fn, flags and name are the device's */
+	uint64_t size;           /* power of two, >= 16 (memory) or 4 (I/O); 0: none */
+	bool io, wide;           /* wide: 64 bits, takes the next BAR too */
+	bool mapped;
+};
+
+struct vpci_dev {
+	struct vm *vm;
+	uint8_t slot;
+	uint8_t cfg[VPCI_CONFIG_SIZE];
+	uint8_t wmask[VPCI_CONFIG_SIZE]; /* bits a guest may write */
+	struct vpci_bar bar[VPCI_BARS];
+	vpci_config_fn config;           /* may be NULL */
+	uint32_t cap_end;                /* first free byte for a capability */
+};
+
+/** Fill a header: identity, command mask, interrupt pin A when @intx. */
+void vpci_dev_init(struct vpci_dev *d, uint16_t vendor, uint16_t device, uint16_t class,
+		   bool intx);
+/** Describe a BAR before vpci_plug(). */
+void vpci_bar_set(struct vpci_dev *d, unsigned int n, uint64_t size, bool io, bool wide,
+		  gbus_fn fn, uint32_t flags, const char *name);
+/** Append a capability of @len bytes (dword multiple). Offset, or -RAY_ENOSPC. */
+int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len);
+/**
+ * Put a device into a slot (@slot < 32, or -1 for the first free one behind 0).
+ * Returns: 0, -RAY_EBUSY, -RAY_ENOSPC. The device is the caller's memory.
+ */
+int __must_check vpci_plug(struct vm *vm, struct vpci_dev *d, int slot);
+/** Unmap its BARs and take it out. Context: thread. */
+void vpci_unplug(struct vpci_dev *d);
+/** Level of its INTA (config command and status honoured). Context: any but NMI. */
+void vpci_intx_set(struct vpci_dev *d, bool level);
+/** Configuration space and BAR positions of a device, inside its own record. */
+void vpci_dev_save(const struct vpci_dev *d, struct state_buf *b);
+/** 0 or -RAY_EINVAL (nothing changed). */
+int __must_check vpci_dev_load(struct vpci_dev *d, struct state_buf *b);
+/** Power-on: command and BARs zero. */
+void vpci_dev_reset(struct vpci_dev *d);
+
+#endif

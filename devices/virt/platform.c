@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine: which devices a VM gets, in which order, and its firmware tables.
+ */
+#include "devices/virt/platform.h"
+
+#include "devices/virt/firmware.h"
+#include "devices/virt/virt.h"
+#include "hv/platform.h"
+#include "kernel/lib/err.h"
+#include "kernel/mm/heap.h"
+
+static int platform_create(struct vm *vm)
+{
+	static int (*const devices[])(struct vm *vm) = {
+		vports_create, vuart_create, vpit_create, vrtc_create, vpm_create, vpci_create,
+	};
+	int err = 0;
+
+	vm->platform = kzalloc(sizeof(*vm->platform), MEM_VDEV);
+	if (!vm->platform)
+		return -RAY_ENOMEM;
+	for (unsigned int i = 0; i < ARRAY_SIZE(devices) && !err; i++)
+		err = devices[i](vm);
+	if (!err && vm->def.testdev)
+		err = vtestdev_create(vm);
+	return err ? err : firmware_write(vm);
+}
+
+static void platform_destroy(struct vm *vm)
+{
+	kfree(vm->platform);
+	vm->platform = NULL;
+}
+
+static const struct vplatform_ops platform_ops = {
+	.create = platform_create,
+	.destroy = platform_destroy,
+	.power_button = vpm_power_button,
+};
+
+int virt_init(void)
+{
+	hv_platform_register(&platform_ops);
+	return 0;
+}
