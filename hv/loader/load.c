@@ -104,7 +104,7 @@ int loader_initrd(struct loader_ctx *c, uint64_t floor, uint64_t limit, uint64_t
 int vm_image_load(struct vm *vm, const struct vm_image *image, struct vm_entry *entry, char *why,
 		  size_t why_len)
 {
-	static int (*const formats[])(struct loader_ctx *c) = { load_bzimage };
+	static int (*const formats[])(struct loader_ctx *c) = { load_bzimage, load_elf };
 	struct loader_ctx c = { vm, image, entry, why, why_len };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(formats); i++) {

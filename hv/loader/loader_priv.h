@@ -46,5 +46,6 @@ bool loader_range_ok(const struct vm *vm, uint64_t gpa, uint64_t len);
 
 /* Each returns 0, an error with words in ctx->why, or -RAY_ENOSYS: not this format. */
 int __must_check load_bzimage(struct loader_ctx *c);
+int __must_check load_elf(struct loader_ctx *c);
 
 #endif
