@@ -15,6 +15,14 @@
 #define APIC_ENABLE 0x800u
 #define APIC_X2     0x400u
 #define POLLS       100000000u
+#define PIT_HZ      1193182u
+#define PIT_CHANNEL2 0x42u
+#define PIT_COMMAND 0x43u
+#define PIT_GATE    0x61u
+#define PIT_OUT2    0x20u
+#define CALIBRATE_HZ 100u
+#define MB_MMAP     0x40u
+#define MB_RAM      1u
 
 struct idt_entry {
 	uint16_t offset_low, selector;
@@ -32,6 +40,9 @@ void guest_main(uint32_t magic, uint32_t info);
 static struct idt_entry idt[256] __attribute__((aligned(16)));
 static void (*handlers[256])(struct isr_frame *);
 static const char *cmdline = "";
+static const uint8_t *memory_map;
+static uint32_t memory_map_len;
+static volatile bool timer_fired;
 static unsigned passed, failed;
 static uint64_t catch_rip, catch_rsp, catch_rbp;
 static int caught;
@@ -232,6 +243,55 @@ bool cpu_start(uint32_t apic_id, void (*fn)(void))
 	return ap_up;
 }
 
+uint64_t tsc_hz(void)
+{
+	const uint16_t count = PIT_HZ / CALIBRATE_HZ;
+	uint64_t begin;
+
+	outb(PIT_GATE, (uint8_t)((inb(PIT_GATE) & ~3u) | 1u));
+	outb(PIT_COMMAND, 0xb0); /* channel 2, both bytes, mode 0 */
+	outb(PIT_CHANNEL2, (uint8_t)count);
+	outb(PIT_CHANNEL2, (uint8_t)(count >> 8));
+	begin = rdtsc();
+	while (!(inb(PIT_GATE) & PIT_OUT2))
+		;
+	return (rdtsc() - begin) * CALIBRATE_HZ;
+}
+
+static void timer_handler(struct isr_frame *frame)
+{
+	(void)frame;
+	timer_fired = true;
+	wrmsr(MSR_X2APIC_EOI, 0);
+}
+
+void sleep_ticks(uint64_t ticks)
+{
+	isr_set(VECTOR_TIMER, timer_handler);
+	wrmsr(MSR_X2APIC_TIMER, 0x40000u | VECTOR_TIMER); /* TSC-deadline mode */
+	timer_fired = false;
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + ticks);
+	while (!timer_fired)
+		__asm__ volatile("sti; hlt; cli" : : : "memory");
+}
+
+bool memory_range(unsigned n, uint64_t *base, uint64_t *len)
+{
+	for (uint32_t at = 0; at + 24 <= memory_map_len;) {
+		const uint32_t *entry = (const uint32_t *)(const void *)(memory_map + at);
+
+		at += entry[0] + 4;
+		if (entry[5] != MB_RAM)
+			continue;
+		if (n-- == 0) {
+			*base = (uint64_t)entry[2] << 32 | entry[1];
+			*len = (uint64_t)entry[4] << 32 | entry[3];
+			return true;
+		}
+	}
+	return false;
+}
+
 const char *guest_cmdline(void)
 {
 	return cmdline;
@@ -281,6 +341,10 @@ void guest_main(uint32_t magic, uint32_t info)
 	if (magic == MB_BOOTED) {
 		if (multiboot[0] & MB_CMDLINE)
 			cmdline = (const char *)(uintptr_t)multiboot[4];
+		if (multiboot[0] & MB_MMAP) {
+			memory_map = (const uint8_t *)(uintptr_t)multiboot[12];
+			memory_map_len = multiboot[11];
+		}
 	} else if (multiboot[0] == 0x336ec578u && pvh[3]) {
 		cmdline = (const char *)(uintptr_t)pvh[3];
 	}

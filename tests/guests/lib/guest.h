@@ -127,6 +127,21 @@ void x2apic_enable(void);
  */
 bool cpu_start(uint32_t apic_id, void (*fn)(void));
 
+/** TSC ticks in a second, measured against the 8254's channel 2. */
+uint64_t tsc_hz(void);
+
+/** Halt until the TSC has advanced by so many ticks; interrupts are on meanwhile. */
+void sleep_ticks(uint64_t ticks);
+
+/**
+ * The n-th range of usable memory from the Multiboot memory map.
+ * Returns: false when there are fewer
+ */
+bool memory_range(unsigned n, uint64_t *base, uint64_t *len);
+
+/** First byte behind this image. */
+extern uint8_t guest_end[];
+
 /** The command line of the boot protocol, never NULL. */
 const char *guest_cmdline(void);
 
