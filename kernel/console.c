@@ -2,6 +2,8 @@
 #define LOG_TAG "console"
 #include "kernel/console.h"
 
+#include <string.h>
+
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/irq/irq.h"
@@ -18,6 +20,7 @@
 #define RX_SIZE 1024u
 /* A call of up to this many bytes stays in one piece; longer ones are cut at line ends. */
 #define PIECE_MAX (TX_SIZE / 4)
+#define PROMPT_MAX 512u
 
 #define TX_WAIT_NS	1000000000ull /* a UART that moves nothing for so long is dead */
 #define RX_POLL_NS	5000000ull    /* without an interrupt */
@@ -30,6 +33,8 @@ static struct waitq tx_wait, rx_wait;
 static uint64_t rx_dropped;
 static bool uart_present, irq_driven, tx_irq_on;
 static bool at_line_start = true;
+static char prompt[PROMPT_MAX];
+static size_t prompt_len;
 static const struct console_sink *sink;
 
 void console_early_init(void)
@@ -154,14 +159,27 @@ void console_write(const char *s, size_t len)
 void console_write_line(const char *s, size_t len)
 {
 	uint64_t flags = spin_lock_irqsave(&lock);
+	bool in_line = !at_line_start;
 
-	if (!at_line_start)
+	if (in_line)
 		put_locked("\n", 1);
 	put_locked(s, len);
 	put_locked("\n", 1);
+	if (in_line)
+		put_locked(prompt, prompt_len);
 	tx_start();
 	spin_unlock_irqrestore(&lock, flags);
 	sink_flush();
+}
+
+void console_prompt_set(const char *text, size_t len)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	prompt_len = text && len <= sizeof(prompt) ? len : 0;
+	if (prompt_len)
+		memcpy(prompt, text, prompt_len);
+	spin_unlock_irqrestore(&lock, flags);
 }
 
 void console_panic_write(const char *s, size_t len)

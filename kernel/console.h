@@ -26,6 +26,14 @@ void console_write(const char *s, size_t len);
  */
 void console_write_line(const char *s, size_t len);
 
+/**
+ * What stands in the line being typed: prompt and text, perhaps with the sequences that place
+ * the cursor. console_write_line() prints it again below its own line.
+ * @text  copied; longer than 512 bytes or NULL: nothing is printed again
+ * Context: thread
+ */
+void console_prompt_set(const char *text, size_t len);
+
 /* Another place where output appears: the screen. */
 struct console_sink {
 	/** Bytes as console_write() got them. Context: its; calls never overlap. Must not print. */

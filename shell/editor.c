@@ -38,6 +38,23 @@ void editor_redraw(struct editor *ed)
 	view_start(ed);
 }
 
+size_t editor_redraw_text(struct editor *ed, char *buf, size_t size)
+{
+	struct sink *out = ed->out;
+	size_t row = ed->row, column = ed->column;
+	struct buf_sink b;
+
+	if (ed->len >= size)
+		return 0;
+	buf_sink_init(&b, buf, size);
+	ed->out = &b.sink;
+	view_start(ed);
+	ed->out = out;
+	ed->row = row;
+	ed->column = column;
+	return b.lost ? 0 : b.len;
+}
+
 bool editor_insert(struct editor *ed, const char *text, size_t len)
 {
 	if (len >= sizeof(ed->line) - ed->len) {

@@ -82,4 +82,10 @@ bool editor_insert(struct editor *ed, const char *text, size_t len);
 /** Print prompt and line again, below whatever has been printed since. */
 void editor_redraw(struct editor *ed);
 
+/**
+ * Write what editor_redraw() would print into @buf, and leave the editor as it is.
+ * Returns: bytes written; 0 when it does not fit
+ */
+size_t editor_redraw_text(struct editor *ed, char *buf, size_t size);
+
 #endif

@@ -18,6 +18,7 @@
 
 #define TYPE_AHEAD  1024u
 #define STACK_BYTES 65536u
+#define REDRAW_MAX  512u
 #define KEY_CTRL_C  0x03
 
 struct session {
@@ -89,6 +90,14 @@ static bool io_interrupted(struct cmd_io *io)
 	return false;
 }
 
+/* Lines that others print while one is typed are followed by it. */
+static void show_again(struct session *s)
+{
+	char text[REDRAW_MAX];
+
+	console_prompt_set(text, editor_redraw_text(&s->editor, text, sizeof(text)));
+}
+
 /* The constant part stands last, so that a script can wait for it. */
 static void prompt(struct session *s)
 {
@@ -98,6 +107,7 @@ static void prompt(struct session *s)
 		ray_snprintf(text, sizeof(text), "[%d] " SESSION_PROMPT,
 			     s->last_status < 0 ? -s->last_status : s->last_status);
 	editor_start(&s->editor, text);
+	show_again(s);
 }
 
 static void run_line(struct session *s)
@@ -113,9 +123,16 @@ static void run_line(struct session *s)
 
 static void feed(struct session *s, uint8_t byte)
 {
-	switch (editor_feed(&s->editor, byte)) {
-	case EDITOR_MORE:
+	enum editor_result result = editor_feed(&s->editor, byte);
+
+	if (result == EDITOR_MORE) {
+		show_again(s);
 		return;
+	}
+	console_prompt_set(NULL, 0);
+	switch (result) {
+	case EDITOR_MORE:
+		break;
 	case EDITOR_LINE:
 		run_line(s);
 		break;

@@ -39,6 +39,13 @@ void console_write(const char *s, size_t len)
 	screen[screen_len] = '\0';
 }
 
+static char prompt[512];
+
+void console_prompt_set(const char *text, size_t len)
+{
+	snprintf(prompt, sizeof(prompt), "%.*s", (int)len, text ? text : "");
+}
+
 int console_getc(uint64_t timeout_ns)
 {
 	if (typed_len > 0) {
@@ -83,6 +90,8 @@ void marker_print(enum marker m, const char *fmt, ...)
 static int poll_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	int c;
+
+	assert_string_equal(prompt, ""); /* no line is being typed */
 
 	(void)argc;
 	(void)argv;
@@ -165,6 +174,19 @@ static void test_status_in_prompt(void **state)
 	                       "[1] rayos> status --json\n"
 	                       "{\"status\":1,\"meaning\":\"the answer was no\"}\nrayos> "));
 	assert_string_equal(answer("abc\x03"), "abc^C\n[125] rayos> ");
+}
+
+static void test_prompt_is_known_to_the_console(void **state)
+{
+	(void)state;
+	session("clear\r");
+	assert_string_equal(prompt, "rayos> ");
+	session("abc\x1b[D");
+	assert_string_equal(prompt, "rayos> abc\r\x1b[9C");
+	session("bogus\rxy");
+	assert_string_equal(prompt, "[22] rayos> xy");
+	session("abc\x03");
+	assert_string_equal(prompt, "[125] rayos> ");
 }
 
 static void test_too_long(void **state)
@@ -252,7 +274,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_start),      cmocka_unit_test(test_status_in_prompt),
-		cmocka_unit_test(test_too_long),   cmocka_unit_test(test_type_ahead),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_prompt_is_known_to_the_console),   cmocka_unit_test(test_type_ahead),
 		cmocka_unit_test(test_history_command), cmocka_unit_test(test_help),
 		cmocka_unit_test(test_selftest),
 	};
