@@ -21,6 +21,8 @@
 #define PIT_GATE    0x61u
 #define PIT_OUT2    0x20u
 #define CALIBRATE_HZ 100u
+#define PIC_MASTER_DATA 0x21u
+#define PIC_SLAVE_DATA 0xa1u
 #define MB_MMAP     0x40u
 #define MB_RAM      1u
 
@@ -349,6 +351,9 @@ void guest_main(uint32_t magic, uint32_t info)
 		cmdline = (const char *)(uintptr_t)pvh[3];
 	}
 	idt_init();
+	/* The 8259s may deliver what firmware left running: mask them. */
+	outb(PIC_MASTER_DATA, 0xff);
+	outb(PIC_SLAVE_DATA, 0xff);
 	guest_run();
 	finish();
 }
