@@ -74,7 +74,7 @@ void con_marker(enum con_marker m, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(fields, sizeof(fields), fmt, ap);
 	va_end(ap);
-	con_print("%s %s\n", marker_text[m], fields);
+	con_show("%s %s\n", marker_text[m], fields);
 }
 
 void con_show(const char *fmt, ...)

@@ -24,7 +24,10 @@ void con_warn(const char *fmt, ...) __printf_fmt(1, 2);
 /** Print without recording: progress, prompts. */
 void con_show(const char *fmt, ...) __printf_fmt(1, 2);
 
-/** Print and record a marker line; @fmt has its fields in the order of the list. */
+/**
+ * Print a marker line; @fmt has its fields in the order of the list. It is not recorded,
+ * since a marker appears once.
+ */
 void con_marker(enum con_marker m, const char *fmt, ...) __printf_fmt(2, 3);
 
 /** Wait for a key. Returns its ASCII value, 0 for a key without one, -1 without a keyboard. */
