@@ -57,14 +57,15 @@ void panic_init(void)
 	trap_nmi_add(panic_nmi);
 }
 
-static void print_pc(uint64_t pc)
+/* A return address may lie behind the last byte of a function that ends in a call: look up
+ * the byte before it. @back is 1 for those, 0 for an address that was about to run. */
+static void print_pc(uint64_t pc, uint64_t back)
 {
 	uint64_t offset = 0;
-	const char *name = symbols_find(pc, &offset);
+	const char *name = symbols_find(pc - back, &offset);
 
 	if (name)
-		sink_printf(&panic_sink, "  %016lx  %s+0x%lx\n", pc, name,
-			    offset);
+		sink_printf(&panic_sink, "  %016lx  %s+0x%lx\n", pc, name, offset + back);
 	else
 		sink_printf(&panic_sink, "  %016lx\n", pc);
 }
@@ -75,7 +76,7 @@ static void print_backtrace(uint64_t rbp)
 	size_t n = backtrace_walk(rbp, pcs, BACKTRACE_MAX, stack_readable);
 
 	for (size_t i = 0; i < n; i++)
-		print_pc(pcs[i]);
+		print_pc(pcs[i], 1);
 	if (n == BACKTRACE_MAX)
 		sink_puts(&panic_sink, "  ...\n");
 }
@@ -141,7 +142,7 @@ static void panic_common(const struct trap_frame *tf, uint64_t rbp, const char *
 		print_registers(tf);
 	sink_puts(&panic_sink, "backtrace:\n");
 	if (tf)
-		print_pc(tf->rip);
+		print_pc(tf->rip, 0);
 	print_backtrace(rbp);
 	sink_printf(&panic_sink, "RAYOS_PANIC:PANIC reason=%s\n",
 		    marker_value(value, sizeof(value), reason));
