@@ -12,14 +12,19 @@
 #include "kernel/bootinfo.h"
 #include "kernel/console.h"
 #include "kernel/fb/fb.h"
+#include "kernel/irq/irq.h"
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
 #include "kernel/marker.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
+#include "kernel/sched/sched.h"
+#include "kernel/sched/thread.h"
 #include "kernel/smbios/smbios.h"
 #include "kernel/symbols.h"
+#include "kernel/time/time.h"
+#include "shell/session.h"
 #include "version.h"
 
 struct init_step {
@@ -93,6 +98,27 @@ static int init_firmware(void)
 	return err == -RAY_ENODEV ? 0 : err;
 }
 
+static int init_interrupts(void)
+{
+	irq_init();
+	return 0;
+}
+
+static int init_time(void)
+{
+	time_init();
+	return 0;
+}
+
+/* From here on interrupts are on and this code is a thread. */
+static int init_threads(void)
+{
+	sched_init();
+	irq_enable();
+	console_irq_init();
+	return 0;
+}
+
 static const struct init_step steps[] = {
 	{ "symbols", init_symbols, false },
 	{ "cpu", init_cpu, true },
@@ -100,6 +126,10 @@ static const struct init_step steps[] = {
 	{ "screen", init_screen, false },
 	{ "firmware", init_firmware, false },
 	{ "reclaim", init_reclaim, false },
+	{ "interrupts", init_interrupts, true },
+	{ "time", init_time, true },
+	{ "threads", init_threads, true },
+	{ "shell", shell_start, true },
 };
 
 void kernel_main(const struct boot_info *bi)
@@ -118,5 +148,5 @@ void kernel_main(const struct boot_info *bi)
 		else
 			log_dbg("%s is up", steps[i].name);
 	}
-	panic("nothing more is built yet");
+	thread_exit();
 }

@@ -52,4 +52,34 @@ void ipi_nmi_others(void);
 /** Whether an interrupt is being handled on this CPU. */
 bool irq_in_handler(void);
 
+/**
+ * Bring up the local APIC, IOAPICs (as the MADT or the chipset's habit has them) or the 8259.
+ * Interrupts stay off. Context: init, boot processor, after mm and acpi_tables_init().
+ */
+void irq_init(void);
+/** Make room for @cpu's handlers before it starts. Returns: 0, -RAY_ENOMEM. */
+int __must_check irq_cpu_prepare(unsigned int cpu);
+
+/**
+ * Handle a vector that the CPU has acknowledged, as on a VM exit that does so: what the IDT
+ * would have led to, except that threads are not switched.
+ * Context: IRQs off
+ */
+void irq_deliver(unsigned int vector);
+
+/** One line of `irq`. */
+struct irq_info {
+	const char *type; /* "gsi", "msi", "8259", "system" */
+	uint32_t gsi;     /* or UINT32_MAX */
+	unsigned int cpu;
+	unsigned int vector;
+	bool level, masked;
+	uint64_t count;
+	char name[24];
+};
+/** Copy up to @max entries. Returns: how many there are. Context: any but NMI. */
+size_t irq_list(struct irq_info *out, size_t max);
+/** Interrupts of that vector on that CPU since boot. */
+uint64_t irq_count(unsigned int cpu, unsigned int vector);
+
 #endif

@@ -9,6 +9,7 @@
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
 #include "kernel/sched/spinlock.h"
+#include "kernel/time/time.h"
 
 struct thread;
 
@@ -28,19 +29,30 @@ void waitq_init(struct waitq *q);
 void waitq_wake_one(struct waitq *q);
 void waitq_wake_all(struct waitq *q);
 
-/* The two halves of wait_event(); see there. */
+/*
+ * The two halves of wait_event(). prepare queues *w (w->queued is false the first time), so
+ * that a wake-up from then on makes the next waitq_sleep() of this thread return at once;
+ * finish takes it off again.
+ */
 void waitq_prepare(struct waitq *q, struct waiter *w);
 void waitq_finish(struct waitq *q, struct waiter *w);
-/** Sleep until woken or until @deadline_ns (time_now() scale; UINT64_MAX: never). */
+/**
+ * Sleep until woken, by a queue or by thread_wake(), or until @deadline_ns (time_now() scale;
+ * UINT64_MAX: never). A wake-up since the last prepare, or since the last sleep, is kept: it
+ * ends the sleep at once. May also return early: test the condition again.
+ * Context: thread, IRQs on, no spinlock
+ */
 void waitq_sleep(uint64_t deadline_ns);
 
 /**
  * Sleep until @cond holds or the deadline has passed.
- * Context: thread, IRQs on, no spinlock. Value: whether cond held (evaluated without locks).
+ * @cond  is evaluated without locks, at least once, and not again after it held; it must not
+ *        sleep itself, which would swallow the wake-up
+ * Context: thread, IRQs on, no spinlock. Value: whether cond held.
  */
 #define wait_event(q, cond, deadline_ns)                                                           \
 	({                                                                                         \
-		struct waiter w_;                                                                  \
+		struct waiter w_ = { .queued = false };                                            \
 		bool ok_;                                                                          \
 		for (;;) {                                                                         \
 			waitq_prepare((q), &w_);                                                   \
@@ -61,6 +73,7 @@ struct mutex {
 };
 void mutex_init(struct mutex *m, enum lock_order order);
 void mutex_lock(struct mutex *m);
+bool mutex_trylock(struct mutex *m) __must_check;
 void mutex_unlock(struct mutex *m);
 
 #endif

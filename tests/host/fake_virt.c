@@ -190,12 +190,12 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t))
 void timer_set_tsc(struct timer *t, uint64_t deadline_tsc)
 {
 	t->deadline_tsc = deadline_tsc;
-	if (t->heap_index)
+	if (t->armed)
 		return;
 	for (unsigned int i = 0; i < TIMERS_MAX; i++) {
 		if (!timers[i]) {
 			timers[i] = t;
-			t->heap_index = i + 1;
+			t->armed = i + 1;
 			return;
 		}
 	}
@@ -212,9 +212,9 @@ void timer_set_ns(struct timer *t, uint64_t deadline_ns)
 
 void timer_cancel(struct timer *t)
 {
-	if (t->heap_index)
-		timers[t->heap_index - 1] = NULL;
-	t->heap_index = 0;
+	if (t->armed)
+		timers[t->armed - 1] = NULL;
+	t->armed = 0;
 }
 
 static struct timer *timer_first(void)

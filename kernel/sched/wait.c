@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/sched/wait.h"
+
+#include "kernel/arch/cpu.h"
+#include "kernel/arch/preempt.h"
+#include "kernel/panic.h"
+#include "kernel/sched/sched_priv.h"
+
+void waitq_init(struct waitq *q)
+{
+	spin_lock_init(&q->lock, LOCK_ORDER_WAIT);
+	list_init(&q->waiters);
+}
+
+/* The queue lock is held, which keeps the waiter, and so its thread, from going away. */
+static void wake_first(struct waitq *q)
+{
+	struct waiter *w = list_first_entry(&q->waiters, struct waiter, node);
+
+	list_del(&w->node);
+	w->queued = false;
+	thread_wake(w->thread);
+}
+
+void waitq_wake_one(struct waitq *q)
+{
+	uint64_t flags = spin_lock_irqsave(&q->lock);
+
+	if (!list_empty(&q->waiters))
+		wake_first(q);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+void waitq_wake_all(struct waitq *q)
+{
+	uint64_t flags = spin_lock_irqsave(&q->lock);
+
+	while (!list_empty(&q->waiters))
+		wake_first(q);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+void waitq_prepare(struct waitq *q, struct waiter *w)
+{
+	uint64_t flags = spin_lock_irqsave(&q->lock);
+
+	w->thread = thread_current();
+	/* What happened before the condition is tested needs no wake-up. */
+	w->thread->token = false;
+	if (!w->queued) {
+		list_add_tail(&w->node, &q->waiters);
+		w->queued = true;
+	}
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+void waitq_finish(struct waitq *q, struct waiter *w)
+{
+	/* The lock is taken in any case: a waker may just be using this waiter. */
+	uint64_t flags = spin_lock_irqsave(&q->lock);
+
+	if (w->queued)
+		list_del(&w->node);
+	w->queued = false;
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+void waitq_sleep(uint64_t deadline_ns)
+{
+	struct thread *self = thread_current();
+	uint64_t flags = irq_save();
+
+	ASSERT(preempt_count() == 0);
+	preempt_count_inc();
+	if (deadline_ns != UINT64_MAX)
+		timer_set_ns(&self->sleep_timer, deadline_ns);
+	sched_switch(SCHED_BLOCK);
+	preempt_count_dec();
+	if (deadline_ns != UINT64_MAX)
+		timer_cancel(&self->sleep_timer);
+	irq_restore(flags);
+	sched_point();
+}

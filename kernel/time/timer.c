@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/arch/cpu.h"
+#include "kernel/arch/lapic.h"
+#include "kernel/arch/percpu.h"
+#include "kernel/sched/spinlock.h"
+#include "kernel/time/time.h"
+
+struct timer_queue {
+	struct spinlock lock;
+	struct pheap heap;
+	struct timer *running; /* its callback is being called */
+	uint64_t fired;
+} __cacheline;
+
+static struct timer_queue queues[CPU_MAX] = {
+	[0 ... CPU_MAX - 1] = { .lock = SPINLOCK_INIT(LOCK_ORDER_TIMER) },
+};
+
+static inline struct timer *first(const struct timer_queue *q)
+{
+	struct pheap_node *n = pheap_min(&q->heap);
+
+	return n ? container_of(n, struct timer, node) : NULL;
+}
+
+/* Own CPU, queue locked: the earliest deadline has become another one. */
+static void program(const struct timer_queue *q)
+{
+	const struct timer *t = first(q);
+
+	if (t)
+		lapic_timer_arm(t->deadline_tsc);
+	else
+		lapic_timer_disarm();
+}
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t))
+{
+	*t = (struct timer){ .fn = fn };
+}
+
+/* Lock the queue the timer is on, or was on last. IRQs off. */
+static struct timer_queue *lock_queue(const struct timer *t)
+{
+	for (;;) {
+		uint32_t cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE);
+		struct timer_queue *q = &queues[cpu];
+
+		spin_lock(&q->lock);
+		if (likely(__atomic_load_n(&t->cpu, __ATOMIC_RELAXED) == cpu))
+			return q;
+		spin_unlock(&q->lock);
+	}
+}
+
+/* Queue locked. */
+static void take_out(struct timer_queue *q, struct timer *t)
+{
+	pheap_remove(&q->heap, &t->node);
+	__atomic_store_n(&t->armed, 0, __ATOMIC_RELAXED);
+}
+
+void timer_set_tsc(struct timer *t, uint64_t deadline_tsc)
+{
+	uint64_t flags = irq_save();
+	uint32_t id = this_cpu()->id;
+	struct timer_queue *q = &queues[id];
+	struct timer *before;
+
+	if (t->cpu != id) {
+		struct timer_queue *old = lock_queue(t);
+
+		/* The other CPU finds nothing due when its hardware fires. */
+		if (t->armed)
+			take_out(old, t);
+		__atomic_store_n(&t->cpu, id, __ATOMIC_RELEASE);
+		spin_unlock(&old->lock);
+	}
+	spin_lock(&q->lock);
+	before = first(q);
+	if (t->armed)
+		pheap_remove(&q->heap, &t->node);
+	t->deadline_tsc = deadline_tsc;
+	__atomic_store_n(&t->armed, 1, __ATOMIC_RELAXED);
+	pheap_insert(&q->heap, &t->node, deadline_tsc);
+	/* A callback's doing is programmed once, when all that is due has run. */
+	if ((before == t || first(q) == t) && !q->running)
+		program(q);
+	spin_unlock(&q->lock);
+	irq_restore(flags);
+}
+
+void timer_set_ns(struct timer *t, uint64_t deadline_ns)
+{
+	uint64_t tsc = time_ns_to_tsc(deadline_ns);
+
+	if (tsc == UINT64_MAX)
+		timer_cancel(t);
+	else
+		timer_set_tsc(t, tsc);
+}
+
+void timer_cancel(struct timer *t)
+{
+	uint64_t flags = irq_save();
+	struct timer_queue *q = lock_queue(t);
+	bool own = q == &queues[this_cpu()->id];
+
+	if (t->armed) {
+		bool was_first = first(q) == t;
+
+		take_out(q, t);
+		if (was_first && own && !q->running)
+			program(q);
+	}
+	/* On its own CPU, with interrupts off, a running callback can only be the caller. */
+	while (!own && q->running == t) {
+		spin_unlock(&q->lock);
+		cpu_relax();
+		spin_lock(&q->lock);
+		/* It may have armed itself again meanwhile. */
+		if (t->armed && q == &queues[t->cpu])
+			take_out(q, t);
+	}
+	spin_unlock(&q->lock);
+	irq_restore(flags);
+}
+
+uint64_t timer_next_tsc(void)
+{
+	const struct timer *t = first(&queues[this_cpu()->id]);
+
+	return t ? t->deadline_tsc : UINT64_MAX;
+}
+
+void timer_interrupt(void)
+{
+	struct timer_queue *q = &queues[this_cpu()->id];
+	struct timer *t;
+
+	spin_lock(&q->lock);
+	while ((t = first(q)) != NULL && t->deadline_tsc <= rdtsc()) {
+		take_out(q, t);
+		q->running = t;
+		q->fired++;
+		spin_unlock(&q->lock);
+		t->fn(t);
+		spin_lock(&q->lock);
+		q->running = NULL;
+	}
+	/* It fired early, or for another timer; without one it stays silent by itself. */
+	if (t)
+		program(q);
+	spin_unlock(&q->lock);
+}
+
+uint64_t timer_fired(unsigned int cpu)
+{
+	return queues[cpu].fired;
+}
