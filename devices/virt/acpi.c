@@ -252,7 +252,7 @@ static void *root_put(struct builder *b, const char *sig, const uint32_t *tables
 	return r;
 }
 
-size_t acpi_build(uint8_t *out, size_t cap, uint32_t gpa, unsigned int cpus)
+size_t virt_acpi_build(uint8_t *out, size_t cap, uint32_t gpa, unsigned int cpus)
 {
 	struct builder b = {.out = out, .cap = cap, .gpa = gpa};
 	struct acpi_rsdp *rsdp = take(&b, sizeof(*rsdp), 16);

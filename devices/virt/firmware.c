@@ -18,7 +18,7 @@ uint8_t firmware_checksum(const uint8_t *p, size_t len)
 
 int firmware_write(struct vm *vm)
 {
-	struct smbios_info info = {
+	struct virt_smbios info = {
 		.name = vm->def.name, .memory = vm->def.memory, .cpus = vm->def.vcpus};
 	uint8_t *buf = kzalloc(FIRMWARE_ACPI_SIZE, MEM_VDEV);
 	size_t len;
@@ -26,14 +26,14 @@ int firmware_write(struct vm *vm)
 
 	if (!buf)
 		return -RAY_ENOMEM;
-	len = acpi_build(buf, FIRMWARE_ACPI_SIZE, FIRMWARE_ACPI, vm->def.vcpus);
+	len = virt_acpi_build(buf, FIRMWARE_ACPI_SIZE, FIRMWARE_ACPI, vm->def.vcpus);
 	if (!len)
 		goto out;
 	err = gmem_load(&vm->mem, GPA(FIRMWARE_ACPI), buf, len);
 	if (err)
 		goto out;
 	memset(buf, 0, FIRMWARE_SMBIOS_SIZE);
-	len = smbios_build(buf, FIRMWARE_SMBIOS_SIZE, FIRMWARE_SMBIOS, &info);
+	len = virt_smbios_build(buf, FIRMWARE_SMBIOS_SIZE, FIRMWARE_SMBIOS, &info);
 	err = len ? gmem_load(&vm->mem, GPA(FIRMWARE_SMBIOS), buf, len) : -RAY_ENOMEM;
 out:
 	kfree(buf);

@@ -26,15 +26,15 @@ int __must_check firmware_write(struct vm *vm);
  * @out   zeroed, @cap bytes
  * Returns: bytes used, 0 when they do not fit.
  */
-size_t acpi_build(uint8_t *out, size_t cap, uint32_t gpa, unsigned int cpus);
+size_t virt_acpi_build(uint8_t *out, size_t cap, uint32_t gpa, unsigned int cpus);
 
-struct smbios_info {
+struct virt_smbios {
 	const char *name; /* of the VM: asset tag, and its UUID follows from it */
 	uint64_t memory;  /* bytes */
 	unsigned int cpus;
 };
 /** The same for SMBIOS: 2.1 entry point, 3.0 entry point, structures. */
-size_t smbios_build(uint8_t *out, size_t cap, uint32_t gpa, const struct smbios_info *info);
+size_t virt_smbios_build(uint8_t *out, size_t cap, uint32_t gpa, const struct virt_smbios *info);
 
 /** The byte that makes the sum of @len bytes zero, given a 0 in its place. */
 uint8_t firmware_checksum(const uint8_t *p, size_t len);

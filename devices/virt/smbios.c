@@ -93,7 +93,7 @@ static void uuid_from(const char *name, uint8_t out[16])
 	out[8] = (uint8_t)((out[8] & 0x3f) | 0x80);
 }
 
-static void put_bios_and_system(struct table *t, const struct smbios_info *info)
+static void put_bios_and_system(struct table *t, const struct virt_smbios *info)
 {
 	const struct {
 		uint8_t vendor, version;
@@ -121,7 +121,7 @@ static void put_bios_and_system(struct table *t, const struct smbios_info *info)
 	    (const char *const[STRINGS_MAX]){"RayOS", RAYOS_VERSION, info->name});
 }
 
-static void put_cpu_and_memory(struct table *t, const struct smbios_info *info)
+static void put_cpu_and_memory(struct table *t, const struct virt_smbios *info)
 {
 	uint8_t n = (uint8_t)info->cpus;
 	uint64_t mib = info->memory >> 20, kib = info->memory >> 10;
@@ -170,7 +170,7 @@ static void put_cpu_and_memory(struct table *t, const struct smbios_info *info)
 	put(t, 127, boot, 0, (const char *const[STRINGS_MAX]){NULL});
 }
 
-size_t smbios_build(uint8_t *out, size_t cap, uint32_t gpa, const struct smbios_info *info)
+size_t virt_smbios_build(uint8_t *out, size_t cap, uint32_t gpa, const struct virt_smbios *info)
 {
 	struct smbios_entry2 *e2 = (void *)(out + ENTRY2_OFFSET);
 	struct smbios_entry3 *e3 = (void *)(out + ENTRY3_OFFSET);
