@@ -1,0 +1,119 @@
+/* UNIT: tests/host/fake_virt.c hv/vdev.c hv/platform.c hv/irqchip/vlapic.c
+ * hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c
+ * hv/irqchip/vlapic_timer.c hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/virq.c
+ * devices/virt/virt.c devices/virt/uart.c devices/virt/pit.c devices/virt/rtc.c
+ * devices/virt/rtc_date.c devices/virt/pm.c devices/virt/pci.c devices/virt/ports.c
+ * devices/virt/testdev.c devices/virt/platform.c devices/virt/firmware.c devices/virt/acpi.c
+ * devices/virt/smbios.c
+ */
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Hostile state records: the first byte chooses the device, the rest is its record. Either it
+ * is refused and nothing changed, or the device takes it and works on, and saves the same
+ * record again.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/virt/platform.h"
+#include "hv/platform.h"
+#include "tests/host/fake_virt.h"
+
+static struct vm *vm;
+static uint8_t before[16384], after[16384];
+
+static size_t lapic_save(uint8_t *out, size_t cap)
+{
+	struct state_buf b = {.data = out, .cap = cap};
+
+	vlapic_save(vm->vcpu[0], &b);
+	if (b.bad)
+		abort();
+	return b.len;
+}
+
+static void try_lapic(const uint8_t *data, size_t size)
+{
+	uint8_t *copy = malloc(size + 1);
+	struct state_buf b = {.data = copy, .cap = size, .len = size};
+	size_t len;
+
+	memcpy(copy, data, size);
+	vlapic_quiesce(vm->vcpu[0]);
+	len = lapic_save(before, sizeof(before));
+	if (vlapic_load(vm->vcpu[0], &b, VLAPIC_STATE_VERSION) != 0 &&
+	    (lapic_save(after, sizeof(after)) != len || memcmp(before, after, len) != 0))
+		abort();
+	vlapic_resume(vm->vcpu[0]);
+	free(copy);
+}
+
+static void try_device(struct vdev *d, const uint8_t *data, size_t size)
+{
+	size_t len, now;
+	int err;
+
+	d->ops->quiesce(d);
+	len = fake_save(d, before, sizeof(before));
+	err = fake_load(d, data, size);
+	now = fake_save(d, after, sizeof(after));
+	if (err && (now != len || memcmp(before, after, len) != 0))
+		abort();
+	if (!err) {
+		if (fake_load(d, after, now) != 0 || fake_save(d, before, sizeof(before)) != now ||
+		    memcmp(before, after, now) != 0)
+			abort();
+	}
+	d->ops->resume(d);
+}
+
+static void work_on(void)
+{
+	static const uint16_t ports[] = {0x20, 0x21, 0x40, 0x43, 0x61, 0x71, 0x3f8, 0x3fa, 0x3fd,
+					 0x600, 0x608, 0xcfc};
+
+	for (unsigned int i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		fake_in(vm, ports[i], 1);
+		fake_out(vm, ports[i], 1, 0);
+	}
+	for (unsigned int n = 0; n < 20 && vlapic_pending(vm->vcpu[0]) >= 0; n++) {
+		uint32_t zero = 0;
+
+		vlapic_ack(vm->vcpu[0]);
+		vlapic_mmio(vm->vcpu[0], 0xb0, true, &zero, false);
+	}
+	fake_time_advance(10000000);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct vdev *d, *tmp;
+	unsigned int n;
+
+	if (!hv_platform())
+		virt_init();
+	if (size == 0)
+		return 0;
+	vm = fake_vm_create(1);
+	vm->def.testdev = true;
+	if (hv_platform()->create(vm) != 0)
+		abort();
+	n = data[0] % 10;
+	if (n == 9)
+		try_lapic(data + 1, size - 1);
+	list_for_each_entry(d, &vm->vdevs, node) {
+		if (n-- == 0)
+			try_device(d, data + 1, size - 1);
+	}
+	work_on();
+	list_for_each_entry_safe(d, tmp, &vm->vdevs, node) {
+		if (strcmp(d->ops->name, "ioapic") != 0 && strcmp(d->ops->name, "i8259") != 0)
+			d->ops->destroy(d);
+	}
+	hv_platform()->destroy(vm);
+	fake_vm_destroy(vm);
+	return 0;
+}
