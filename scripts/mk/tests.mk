@@ -98,13 +98,17 @@ cov: cov-build
 
 # Boot tests drive the image in the emulators; T=expression selects as pytest -k does.
 .PHONY: boot-test test lint
-boot-test: iso
+boot-test: iso guests
 	$(Q)$(PYTHON) -m pytest tests/boot $(if $(T),-k '$(T)')
 
 # What CI runs. The sub-makes report by themselves; the image is built first so that a broken
 # build says so once.
-test: iso
+test: iso guests
 	$(Q)scripts/run-tests
 
 lint:
 	$(Q)scripts/lint $(if $(LITE),--lite)
+
+.PHONY: bench soak
+bench: iso guests
+	$(Q)scripts/bench $(BENCH_ARGS)

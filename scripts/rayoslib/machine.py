@@ -27,6 +27,8 @@ BACKENDS = ("svm", "vmx", "svm-bochs", "kvm")
 BOCHS_MODELS = {"vmx": "corei7_skylake_x", "svm-bochs": "trinity_apu"}
 # OVMF reaches the loader in 12 s (QEMU) to 30 s (Bochs) on an idle machine.
 BOOT_TIMEOUT = {"svm": 120, "kvm": 60, "vmx": 240, "svm-bochs": 240}
+PANIC = "RAYOS_PANIC:"
+PANIC_GRACE = 3  # seconds for what a panic prints last
 SHELL_READY = "RAYOS_BOOT_MARKER:SHELL_READY"
 
 
@@ -164,7 +166,8 @@ class Machine:
     def expect(self, marker, timeout=60):
         """Wait for a string or a compiled regular expression; the match is returned.
 
-        Only what came after the last match counts. Raises MarkerMissing.
+        Only what came after the last match counts. Raises MarkerMissing, early when the
+        kernel panics meanwhile.
         """
         pattern = marker if hasattr(marker, "search") else re.compile(re.escape(marker))
         deadline = time.monotonic() + timeout
@@ -176,8 +179,13 @@ class Machine:
                     self.mark += match.end()
                     return match
                 left = deadline - time.monotonic()
+                panicked = PANIC in text
+                if panicked and left > PANIC_GRACE:
+                    deadline, left = time.monotonic() + PANIC_GRACE, PANIC_GRACE
                 if self._ended or left <= 0:
-                    why = self._ended_because() if self._ended else f"within {timeout} s"
+                    why = (self._ended_because() if self._ended
+                           else "because the kernel panicked" if panicked
+                           else f"within {timeout} s")
                     raise MarkerMissing(f"{pattern.pattern!r} did not come {why}")
                 self._changed.wait(min(left, 1.0))
 
