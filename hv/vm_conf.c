@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "hv/hv.h"
 #include "hv/vm_priv.h"
 #include "kernel/bootinfo.h"
 #include "kernel/lib/err.h"

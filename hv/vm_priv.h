@@ -25,9 +25,6 @@ void vm_entry_apply(struct vm *vm, const struct vm_entry *entry);
 /** vm_start() without taking vm->lock. */
 int __must_check vm_start_locked(struct vm *vm, char *why, size_t why_len);
 
-/** Read the [vm NAME] sections of rayos.conf and define what they say; errors go to the log
- *  with their line numbers. Context: init, after hv_init(). */
-int __must_check vm_conf_init(void);
 /** An empty definition with the defaults (256M, one vCPU). */
 void vm_def_init(struct vm_def *def);
 /** Apply one key of a definition. 0, -RAY_ENOENT (no such key; @why has the nearest),

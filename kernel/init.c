@@ -5,6 +5,8 @@
  */
 #define LOG_TAG "init"
 #include "kernel/acpi/tables.h"
+#include "devices/virt/platform.h"
+#include "hv/hv.h"
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
 #include "kernel/arch/image.h"
@@ -129,6 +131,9 @@ static const struct init_step steps[] = {
 	{ "interrupts", init_interrupts, true },
 	{ "time", init_time, true },
 	{ "threads", init_threads, true },
+	{ "hypervisor", hv_init, false },
+	{ "guest devices", virt_init, false },
+	{ "machines", vm_conf_init, false },
 	{ "shell", shell_start, true },
 };
 
