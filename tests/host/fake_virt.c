@@ -187,19 +187,24 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t))
 	*t = (struct timer){.fn = fn};
 }
 
+static struct timer **timer_slot(const struct timer *t)
+{
+	for (unsigned int i = 0; i < TIMERS_MAX; i++) {
+		if (timers[i] == t)
+			return &timers[i];
+	}
+	return NULL;
+}
+
 void timer_set_tsc(struct timer *t, uint64_t deadline_tsc)
 {
+	struct timer **slot = timer_slot(t);
+
+	if (!slot)
+		slot = timer_slot(NULL);
+	CHECK(slot);
 	t->deadline_tsc = deadline_tsc;
-	if (t->armed)
-		return;
-	for (unsigned int i = 0; i < TIMERS_MAX; i++) {
-		if (!timers[i]) {
-			timers[i] = t;
-			t->armed = i + 1;
-			return;
-		}
-	}
-	CHECK(!"timers");
+	*slot = t;
 }
 
 void timer_set_ns(struct timer *t, uint64_t deadline_ns)
@@ -212,9 +217,10 @@ void timer_set_ns(struct timer *t, uint64_t deadline_ns)
 
 void timer_cancel(struct timer *t)
 {
-	if (t->armed)
-		timers[t->armed - 1] = NULL;
-	t->armed = 0;
+	struct timer **slot = timer_slot(t);
+
+	if (slot)
+		*slot = NULL;
 }
 
 static struct timer *timer_first(void)
