@@ -43,12 +43,14 @@ class Shell:
         machine.send_line(line)
         match = machine.expect(PROMPT, timeout)
         text = ANSI.sub("", machine.log[before:machine.mark].decode("utf-8", errors="replace"))
-        lines = text.replace("\r", "\n").split("\n")
-        # The echo ends with the line itself; the prompt is the last line.
-        while lines and not lines[0].endswith(line[-1:]):
-            lines.pop(0)
-        body = [kept for kept in lines[1:-1]]
-        return Result("\n".join(body).strip("\n"), int(match.group(1) or 0))
+        # The echo ends with the first line break; the prompt is the last line.
+        lines = text.split("\r\n")[1:-1]
+        return Result("\n".join(lines).strip("\n"), int(match.group(1) or 0))
+
+    def memory(self):
+        """What is allocated, by kind: equal before and after when nothing leaked."""
+        return {tag["tag"]: (tag["bytes"], tag["objects"])
+                for tag in self.run("mem --json").json["tags"]}
 
     def ok(self, line, timeout=30):
         """run(), for a command that must succeed."""
