@@ -10,22 +10,28 @@
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
 #include "kernel/arch/image.h"
+#include "kernel/arch/percpu.h"
 #include "kernel/arch/start.h"
 #include "kernel/bootinfo.h"
+#include "kernel/conf.h"
 #include "kernel/console.h"
 #include "kernel/fb/fb.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
 #include "kernel/marker.h"
+#include "kernel/mce.h"
 #include "kernel/mm/mm.h"
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
+#include "kernel/pci/pci.h"
+#include "kernel/power/power.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/thread.h"
 #include "kernel/smbios/smbios.h"
 #include "kernel/symbols.h"
 #include "kernel/time/time.h"
+#include "hv/hv.h"
 #include "shell/session.h"
 #include "version.h"
 
@@ -121,6 +127,31 @@ static int init_threads(void)
 	return 0;
 }
 
+static int init_mce(void)
+{
+	mce_init();
+	return 0;
+}
+
+static int init_power(void)
+{
+	power_init();
+	return 0;
+}
+
+static int init_done(void)
+{
+	marker_print(MARKER_BOOT_SUBSYSTEMS_READY, "cpus=%u", cpu_count());
+	return 0;
+}
+
+/* From now on the console belongs to the operator: only what is wrong breaks in. */
+static int init_console_quiet(void)
+{
+	log_console_level_set(MIN(conf()->console_level, LOG_WARN));
+	return 0;
+}
+
 static const struct init_step steps[] = {
 	{ "symbols", init_symbols, false },
 	{ "cpu", init_cpu, true },
@@ -128,12 +159,17 @@ static const struct init_step steps[] = {
 	{ "screen", init_screen, false },
 	{ "firmware", init_firmware, false },
 	{ "reclaim", init_reclaim, false },
+	{ "conf", conf_init, false },
+	{ "mce", init_mce, false },
 	{ "interrupts", init_interrupts, true },
 	{ "time", init_time, true },
 	{ "threads", init_threads, true },
+	{ "pci", pci_init, false },
+	{ "power", init_power, false },
+	{ "subsystems", init_done, false },
 	{ "hypervisor", hv_init, false },
-	{ "guest devices", virt_init, false },
 	{ "machines", vm_conf_init, false },
+	{ "console", init_console_quiet, false },
 	{ "shell", shell_start, true },
 };
 

@@ -33,11 +33,19 @@ static void map_init(const struct boot_info *bi)
 
 void mm_reclaim_loader(void)
 {
-	for (uint32_t i = 0; i < map.count; i++) {
-		if (map.r[i].type != BOOT_MEM_LOADER)
+	uint32_t i = 0;
+
+	while (i < map.count) {
+		const struct mem_range r = map.r[i];
+
+		if (r.type != BOOT_MEM_LOADER) {
+			i++;
 			continue;
-		page_donate(map.r[i].base, map.r[i].len);
-		map.r[i].type = BOOT_MEM_RAM;
+		}
+		page_donate(r.base, r.len);
+		/* Merges with its neighbours: what comes next is at this index or before. */
+		memmap_set(&map, r.base, r.len, BOOT_MEM_RAM);
+		i = 0;
 	}
 }
 
