@@ -5,6 +5,7 @@
 #include "kernel/arch/preempt.h"
 #include "kernel/arch/switch.h"
 #include "kernel/irq/ipi.h"
+#include "kernel/mm/page.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched_priv.h"
 
@@ -444,7 +445,11 @@ void sched_idle_loop(void)
 			continue;
 		}
 		__atomic_fetch_or(&idle_mask, bit, __ATOMIC_SEQ_CST);
-		cpu_idle_wait();
+		/* Housework in steps that delay no interrupt; sleep when there is none. */
+		if (page_scrub_step())
+			irq_enable();
+		else
+			cpu_idle_wait();
 		__atomic_fetch_and(&idle_mask, ~bit, __ATOMIC_RELAXED);
 	}
 }
