@@ -2,16 +2,17 @@
 /*
  * Host bridge and bus: configuration mechanism 1 at 0xCF8/0xCFC with the reset control
  * register at 0xCF9 (PCI local bus specification 3.0, 3.2.2.3.2).
- * Locking: vpci->lock (mutex, order VDEV): accesses come from vCPU threads.
+ * Locking: vpci->lock (order VDEV); see pci.h.
  */
 #include "devices/virt/pci.h"
 
 #include <string.h>
 
 #include "devices/virt/virt.h"
+#include "kernel/lib/checked.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
-#include "kernel/sched/wait.h"
+#include "kernel/sched/thread.h"
 
 #define PORT_ADDRESS   0xcf8u
 #define PORT_DATA      0xcfcu
@@ -30,10 +31,12 @@
 
 struct vpci {
 	struct vdev dev;
-	struct gbus_range port[2];
-	struct mutex lock;
+	struct gbus_range port[3]; /* address, data, I/O window */
+	struct gbus_range mmio;    /* memory window */
+	struct spinlock lock;
 	uint32_t address;
 	struct vpci_dev *slot[VPCI_SLOTS];
+	struct vpci_bar *volatile bar[VPCI_MAPPED_MAX]; /* of all devices, holes are NULL */
 	struct vpci_dev bridge;
 };
 
@@ -52,31 +55,7 @@ static uint64_t cfg_get(const uint8_t *cfg, unsigned int off, unsigned int len)
 	return v;
 }
 
-/* --- BARs on the guest bus --- */
-
-static void bar_unmap(struct vpci_dev *d, struct vpci_bar *b)
-{
-	if (!b->mapped)
-		return;
-	if (b->io)
-		gbus_port_del(&d->vm->bus, &b->range);
-	else
-		gbus_mmio_del(&d->vm->bus, &b->range);
-	b->mapped = false;
-}
-
-/* A BAR put where something else is stays unreachable, as it would be shadowed on a board. */
-static void bar_map(struct vpci_dev *d, struct vpci_bar *b, uint64_t base)
-{
-	int err;
-
-	if (base == 0 || base + b->size < base || (b->io && base + b->size > 0x10000))
-		return;
-	b->range.base = base;
-	b->range.len = b->size;
-	err = b->io ? gbus_port_add(&d->vm->bus, &b->range) : gbus_mmio_add(&d->vm->bus, &b->range);
-	b->mapped = err == 0;
-}
+/* --- BARs in the windows --- */
 
 static uint64_t bar_base(const struct vpci_dev *d, unsigned int n)
 {
@@ -86,23 +65,87 @@ static uint64_t bar_base(const struct vpci_dev *d, unsigned int n)
 	return v & ~(b->io ? 0x3ull : 0xfull);
 }
 
+/* Lock held. A BAR outside the window answers nowhere, as behind a bridge on a board. */
 static void bars_update(struct vpci_dev *d)
 {
 	uint16_t command = (uint16_t)cfg_get(d->cfg, PCI_COMMAND, 2);
 
 	for (unsigned int n = 0; n < VPCI_BARS; n++) {
 		struct vpci_bar *b = &d->bar[n];
-		uint64_t base;
-		bool on;
+		uint64_t base = bar_base(d, n);
+		bool on = command & (b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
 
 		if (b->size == 0)
 			continue;
-		base = bar_base(d, n);
-		on = command & (b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
-		if (b->mapped && (!on || base != b->range.base))
-			bar_unmap(d, b);
-		if (on && !b->mapped)
-			bar_map(d, b, base);
+		if (b->io)
+			on = on && range_inside(base, b->size, VIRT_PCI_IO, 0x10000 - VIRT_PCI_IO);
+		else
+			on = on && range_inside(base, b->size, VIRT_PCI_MMIO,
+						VIRT_PCI_MMIO_END - VIRT_PCI_MMIO);
+		__atomic_store_n(&b->at, on ? base : 0, __ATOMIC_RELEASE);
+	}
+}
+
+/* An access inside a window: the first BAR that holds all of it answers. */
+static bool window_access(struct vpci *p, bool io, struct vcpu *vcpu, struct gbus_access *a,
+			  bool fast)
+{
+	for (unsigned int i = 0; i < VPCI_MAPPED_MAX; i++) {
+		struct vpci_bar *b = __atomic_load_n(&p->bar[i], __ATOMIC_ACQUIRE);
+		uint64_t at;
+
+		if (!b || b->io != io)
+			continue;
+		at = __atomic_load_n(&b->at, __ATOMIC_ACQUIRE);
+		if (!at || !range_inside(a->addr, a->size, at, b->size))
+			continue;
+		if (fast && !(b->range.flags & GBUS_F_FAST))
+			return false;
+		a->offset = (uint32_t)(a->addr - at);
+		return b->range.fn(&b->range, vcpu, a, fast);
+	}
+	if (!a->write)
+		a->data = UINT64_MAX;
+	return true;
+}
+
+static bool mmio_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *a, bool fast)
+{
+	return window_access(container_of(r, struct vpci, mmio), false, vcpu, a, fast);
+}
+
+static bool io_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *a, bool fast)
+{
+	return window_access(container_of(r, struct vpci, port[2]), true, vcpu, a, fast);
+}
+
+static bool bars_add(struct vpci *p, struct vpci_dev *d)
+{
+	unsigned int need = 0, i = 0, room = 0;
+
+	for (unsigned int n = 0; n < VPCI_BARS; n++)
+		need += d->bar[n].size != 0;
+	for (unsigned int n = 0; n < VPCI_MAPPED_MAX; n++)
+		room += p->bar[n] == NULL;
+	if (need > room)
+		return false;
+	for (unsigned int n = 0; n < VPCI_BARS; n++) {
+		if (d->bar[n].size == 0)
+			continue;
+		while (p->bar[i])
+			i++;
+		__atomic_store_n(&p->bar[i], &d->bar[n], __ATOMIC_RELEASE);
+	}
+	return true;
+}
+
+static void bars_del(struct vpci *p, const struct vpci_dev *d)
+{
+	for (unsigned int i = 0; i < VPCI_MAPPED_MAX; i++) {
+		for (unsigned int n = 0; n < VPCI_BARS; n++) {
+			if (p->bar[i] == &d->bar[n])
+				p->bar[i] = NULL;
+		}
 	}
 }
 
@@ -161,9 +204,9 @@ int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len)
 int vpci_plug(struct vm *vm, struct vpci_dev *d, int slot)
 {
 	struct vpci *p = vm->platform->pci;
+	uint64_t flags = spin_lock_irqsave(&p->lock);
 	int err = 0;
 
-	mutex_lock(&p->lock);
 	if (slot < 0) {
 		for (slot = 1; slot < (int)VPCI_SLOTS && p->slot[slot]; slot++)
 			;
@@ -172,24 +215,26 @@ int vpci_plug(struct vm *vm, struct vpci_dev *d, int slot)
 		err = -RAY_ENOSPC;
 	} else if (p->slot[slot]) {
 		err = -RAY_EBUSY;
+	} else if (!bars_add(p, d)) {
+		err = -RAY_ENOSPC;
 	} else {
 		d->vm = vm;
 		d->slot = (uint8_t)slot;
 		p->slot[slot] = d;
 	}
-	mutex_unlock(&p->lock);
+	spin_unlock_irqrestore(&p->lock, flags);
 	return err;
 }
 
 void vpci_unplug(struct vpci_dev *d)
 {
 	struct vpci *p = d->vm->platform->pci;
+	uint64_t flags = spin_lock_irqsave(&p->lock);
 
-	mutex_lock(&p->lock);
-	for (unsigned int n = 0; n < VPCI_BARS; n++)
-		bar_unmap(d, &d->bar[n]);
+	bars_del(p, d);
 	p->slot[d->slot] = NULL;
-	mutex_unlock(&p->lock);
+	spin_unlock_irqrestore(&p->lock, flags);
+	epoch_synchronize();
 	virq_line_set(d->vm, INTX_GSI(d->slot), d->slot, false);
 }
 
@@ -210,6 +255,7 @@ void vpci_dev_save(const struct vpci_dev *d, struct state_buf *b)
 int vpci_dev_load(struct vpci_dev *d, struct state_buf *b)
 {
 	uint8_t cfg[VPCI_CONFIG_SIZE];
+	uint64_t flags;
 
 	state_get(b, cfg, sizeof(cfg));
 	if (b->bad)
@@ -221,21 +267,22 @@ int vpci_dev_load(struct vpci_dev *d, struct state_buf *b)
 		if ((cfg[i] ^ d->cfg[i]) & fixed)
 			return -RAY_EINVAL;
 	}
-	mutex_lock(&d->vm->platform->pci->lock);
+	flags = spin_lock_irqsave(&d->vm->platform->pci->lock);
 	memcpy(d->cfg, cfg, sizeof(cfg));
 	bars_update(d);
-	mutex_unlock(&d->vm->platform->pci->lock);
+	spin_unlock_irqrestore(&d->vm->platform->pci->lock, flags);
 	return 0;
 }
 
 void vpci_dev_reset(struct vpci_dev *d)
 {
-	mutex_lock(&d->vm->platform->pci->lock);
+	uint64_t flags = spin_lock_irqsave(&d->vm->platform->pci->lock);
+
 	for (unsigned int i = 0; i < VPCI_CONFIG_SIZE; i++)
 		d->cfg[i] &= (uint8_t)~d->wmask[i];
 	d->cfg[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTX;
 	bars_update(d);
-	mutex_unlock(&d->vm->platform->pci->lock);
+	spin_unlock_irqrestore(&d->vm->platform->pci->lock, flags);
 	intx_update(d);
 }
 
@@ -271,17 +318,18 @@ static bool data_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_acc
 	struct vpci *p = container_of(r, struct vpci, port[1]);
 	struct vpci_dev *d;
 	unsigned int off;
+	uint64_t flags;
 
 	(void)vcpu;
 	(void)fast;
-	mutex_lock(&p->lock);
+	flags = spin_lock_irqsave(&p->lock);
 	d = addressed(p);
 	off = (p->address & 0xfc) + a->offset;
 	if (a->write && d)
 		config_write(d, off, a->size, (uint32_t)a->data);
 	else if (!a->write)
 		a->data = d ? cfg_get(d->cfg, off, a->size) : UINT32_MAX;
-	mutex_unlock(&p->lock);
+	spin_unlock_irqrestore(&p->lock, flags);
 	return true;
 }
 
@@ -289,9 +337,10 @@ static bool address_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_
 			   bool fast)
 {
 	struct vpci *p = container_of(r, struct vpci, port[0]);
+	uint64_t flags;
 
 	(void)fast;
-	mutex_lock(&p->lock);
+	flags = spin_lock_irqsave(&p->lock);
 	/* Only a full dword is the address register; 0xCF9 beneath it is another one. */
 	if (a->size == 4 && a->write)
 		p->address = (uint32_t)a->data & ADDRESS_VALID;
@@ -299,7 +348,7 @@ static bool address_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_
 		a->data = p->address;
 	else if (!a->write)
 		a->data = a->offset == VIRT_PORT_RESET - PORT_ADDRESS ? 0 : UINT32_MAX;
-	mutex_unlock(&p->lock);
+	spin_unlock_irqrestore(&p->lock, flags);
 	if (a->write && a->size == 1 && a->offset == VIRT_PORT_RESET - PORT_ADDRESS &&
 	    (a->data & RESET_CPU))
 		vm_end(vcpu->vm, VM_END_RESET, "reset by port 0xCF9");
@@ -338,6 +387,7 @@ static void vpci_destroy(struct vdev *dev)
 {
 	struct vpci *p = container_of(dev, struct vpci, dev);
 
+	gbus_mmio_del(&dev->vm->bus, &p->mmio);
 	vdev_ports_del(dev->vm, p->port, ARRAY_SIZE(p->port));
 	list_del(&dev->node);
 	dev->vm->platform->pci = NULL;
@@ -362,20 +412,33 @@ int vpci_create(struct vm *vm)
 
 	if (!p)
 		return -RAY_ENOMEM;
-	mutex_init(&p->lock, LOCK_ORDER_VDEV);
+	spin_lock_init(&p->lock, LOCK_ORDER_VDEV);
 	p->port[0] = (struct gbus_range){
 		.base = PORT_ADDRESS, .len = 4, .fn = address_access, .name = "pci-address"};
 	p->port[1] = (struct gbus_range){
 		.base = PORT_DATA, .len = 4, .fn = data_access, .name = "pci-data"};
+	p->port[2] = (struct gbus_range){.base = VIRT_PCI_IO, .len = 0x10000 - VIRT_PCI_IO,
+					 .fn = io_access, .flags = GBUS_F_FAST, .name = "pci-io"};
+	p->mmio = (struct gbus_range){.base = VIRT_PCI_MMIO,
+				      .len = VIRT_PCI_MMIO_END - VIRT_PCI_MMIO,
+				      .fn = mmio_access, .flags = GBUS_F_FAST,
+				      .name = "pci-memory"};
 	err = vdev_ports_add(vm, p->port, ARRAY_SIZE(p->port));
-	if (err) {
-		kfree(p);
-		return err;
-	}
+	if (err)
+		goto free;
+	err = gbus_mmio_add(&vm->bus, &p->mmio);
+	if (err)
+		goto del_ports;
 	vpci_dev_init(&p->bridge, BRIDGE_VENDOR, BRIDGE_DEVICE, BRIDGE_CLASS, false);
 	p->bridge.vm = vm;
 	p->slot[0] = &p->bridge;
 	vm->platform->pci = p;
 	vdev_register(vm, &p->dev, &vpci_ops, 0);
 	return 0;
+
+del_ports:
+	vdev_ports_del(vm, p->port, ARRAY_SIZE(p->port));
+free:
+	kfree(p);
+	return err;
 }

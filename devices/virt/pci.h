@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's PCI bus 0: configuration mechanism 1, one function per slot, base address
- * registers on the guest bus. A device fills its configuration header, adds BARs and plugs in.
+ * The guest's PCI bus 0: configuration mechanism 1, one function per slot. A device fills its
+ * configuration header, describes its BARs and plugs in.
  *
- * Locking: bus->lock (mutex, order VDEV) for configuration accesses and BAR moves; a BAR's fn
- * runs under no lock of the bus.
+ * The host bridge decodes two windows (VIRT_PCI_MMIO.., VIRT_PCI_IO..), which stand on the
+ * guest bus for good; a BAR answers when it lies inside one. So a guest may move BARs while
+ * other CPUs access them.
+ *
+ * Locking: one spinlock (order VDEV) for configuration space; BAR accesses find their BAR
+ * without it. Accesses run inside an epoch section and must not sleep.
  */
 #ifndef RAYOS_DEVICES_VIRT_PCI_H
 #define RAYOS_DEVICES_VIRT_PCI_H
@@ -15,6 +19,7 @@
 
 #define VPCI_SLOTS       32u
 #define VPCI_BARS        6u
+#define VPCI_MAPPED_MAX  64u /* BARs of all devices together */
 #define VPCI_CONFIG_SIZE 256u
 
 /* Configuration header (PCI local bus specification 3.0, 6.1). */
@@ -42,15 +47,15 @@ struct vpci_dev;
 
 /**
  * After a write of configuration bytes by the guest (already applied to cfg under the write
- * mask). Context: vCPU thread, bus lock. Trust: off and len lie inside the space.
+ * mask). Context: vCPU thread, bus lock (a spinlock). Trust: off and len lie inside the space.
  */
 typedef void (*vpci_config_fn)(struct vpci_dev *d, unsigned int off, unsigned int len);
 
 struct vpci_bar {
-	struct gbus_range range; /* fn, flags and name are the device's */
+	struct gbus_range range; /* fn, flags and name are the device's; base is not kept */
 	uint64_t size;           /* power of two, >= 16 (memory) or 4 (I/O); 0: none */
 	bool io, wide;           /* wide: 64 bits, takes the next BAR too */
-	bool mapped;
+	volatile uint64_t at;    /* where it answers; 0: nowhere */
 };
 
 struct vpci_dev {
@@ -66,17 +71,17 @@ struct vpci_dev {
 /** Fill a header: identity, command mask, interrupt pin A when @intx. */
 void vpci_dev_init(struct vpci_dev *d, uint16_t vendor, uint16_t device, uint16_t class,
 		   bool intx);
-/** Describe a BAR before vpci_plug(). */
+/** Describe a BAR before vpci_plug(). @fn gets offsets from the BAR's start in access->offset. */
 void vpci_bar_set(struct vpci_dev *d, unsigned int n, uint64_t size, bool io, bool wide,
 		  gbus_fn fn, uint32_t flags, const char *name);
 /** Append a capability of @len bytes (dword multiple). Offset, or -RAY_ENOSPC. */
 int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len);
 /**
  * Put a device into a slot (@slot < 32, or -1 for the first free one behind 0).
- * Returns: 0, -RAY_EBUSY, -RAY_ENOSPC. The device is the caller's memory.
+ * Returns: 0, -RAY_EBUSY, -RAY_ENOSPC (slots, BARs). The device is the caller's memory.
  */
 int __must_check vpci_plug(struct vm *vm, struct vpci_dev *d, int slot);
-/** Unmap its BARs and take it out. Context: thread. */
+/** Take it out; on return no CPU is in one of its functions. Context: thread. */
 void vpci_unplug(struct vpci_dev *d);
 /** Level of its INTA (config command and status honoured). Context: any but NMI. */
 void vpci_intx_set(struct vpci_dev *d, bool level);

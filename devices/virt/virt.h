@@ -35,6 +35,7 @@
 #define VIRT_HOLE_BASE    GIB(3)
 #define VIRT_PCI_MMIO     0xe0000000ull
 #define VIRT_PCI_MMIO_END 0xfec00000ull
+#define VIRT_PCI_IO       0xc000u /* to the end of the ports */
 #define VIRT_TESTDEV_MMIO 0xd0001000ull
 
 struct vpci;

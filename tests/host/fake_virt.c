@@ -139,21 +139,8 @@ void waitq_sleep(uint64_t deadline_ns)
 	fake_time_advance(deadline_ns - fake_now_ns);
 }
 
-void mutex_init(struct mutex *m, enum lock_order order)
+void epoch_synchronize(void)
 {
-	*m = (struct mutex){.order = (uint16_t)order};
-}
-
-void mutex_lock(struct mutex *m)
-{
-	CHECK(!m->owner);
-	m->owner = (struct thread *)m;
-}
-
-void mutex_unlock(struct mutex *m)
-{
-	CHECK(m->owner);
-	m->owner = NULL;
 }
 
 /* --- time --- */

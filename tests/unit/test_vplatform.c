@@ -352,12 +352,13 @@ static void test_pci_device(void **state)
 	cfg_out(1, 0x10, 4, 0xe0004000); /* moves */
 	assert_int_equal(fake_mmio_read(vm, 0xe0000010, 4), 0xffffffff);
 	assert_int_equal(fake_mmio_read(vm, 0xe0004010, 4), 0x1132);
-	cfg_out(1, 0x10, 4, 0xfec00000); /* onto the IOAPIC: unreachable, nothing breaks */
+	cfg_out(1, 0x10, 4, 0xfec00000); /* outside the window: nothing breaks */
 	assert_int_equal(fake_mmio_read(vm, 0xfec00000, 4), 0);
 	cfg_out(1, 0x14, 4, 0xffffffff);
-	cfg_out(1, 0x10, 4, 0xffffc000); /* up to the end of the address space: wraps to none */
+	cfg_out(1, 0x10, 4, 0xffffc000); /* up to the end of the address space */
 	assert_int_equal(fake_mmio_read(vm, 0xffffffffffffc000, 4), 0xffffffff);
-	cfg_out(1, 0x18, 4, 0x1fff0); /* beyond the ports */
+	cfg_out(1, 0x18, 4, 0x3f8); /* ports that are another's */
+	assert_int_equal(fake_in(vm, 0xc01f, 1), 0xff);
 	assert_int_equal(bar_hits, 3);
 	assert_true(config_hits > 8);
 	vpci_unplug(&pdev);

@@ -74,7 +74,7 @@ DefinitionBlock ("", "DSDT", 2, "RAYOS ", "RAYOSVM ", 1)
 				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
 					0, 0x0000, 0x0CF7, 0, 0x0CF8)
 				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
-					0, 0x0D00, 0xFFFF, 0, 0xF300)
+					0, 0xC000, 0xFFFF, 0, 0x4000)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed,
 					NonCacheable, ReadWrite,
 					0, 0xE0000000, 0xFEBFFFFF, 0, 0x1EC00000)
