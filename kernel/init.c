@@ -168,6 +168,7 @@ static const struct init_step steps[] = {
 	{ "power", init_power, false },
 	{ "subsystems", init_done, false },
 	{ "hypervisor", hv_init, false },
+	{ "guest devices", virt_init, false },
 	{ "machines", vm_conf_init, false },
 	{ "console", init_console_quiet, false },
 	{ "shell", shell_start, true },
