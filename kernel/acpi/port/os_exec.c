@@ -38,10 +38,11 @@ static void worker(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		struct call c = {.fn = NULL};
+		struct call c;
 		uint64_t flags;
 
-		wait_event(&work, call_next(&c), UINT64_MAX);
+		if (!wait_event(&work, call_next(&c), UINT64_MAX))
+			continue;
 		c.fn(c.arg);
 		flags = spin_lock_irqsave(&lock);
 		head++;
