@@ -124,6 +124,7 @@ static int init_threads(void)
 	sched_init();
 	irq_enable();
 	console_irq_init();
+	fb_start();
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "kernel/lib/json.h"
 #include "kernel/lib/table.h"
 #include "kernel/selftest.h"
+#include "kernel/smbios/smbios.h"
 #include "shell/command.h"
 #include "shell/session.h"
 #include "version.h"
@@ -151,6 +152,7 @@ SHELL_CMD(help, "help", "list the commands, or explain one", .args = "[COMMAND]"
 
 static int version_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
+	const struct smbios_info *machine = smbios_info();
 	struct record r;
 
 	(void)argc;
@@ -159,6 +161,12 @@ static int version_run(struct cmd_ctx *ctx, int argc, char **argv)
 	record_str(&r, "version", RAYOS_VERSION);
 	record_str(&r, "revision", RAYOS_REVISION);
 	record_str(&r, "compiler", "gcc " __VERSION__);
+	if (machine->major != 0) {
+		record_fmt(&r, "machine", "%s %s", machine->vendor, machine->product);
+		if (machine->serial[0] != '\0')
+			record_str(&r, "serial", machine->serial);
+		record_fmt(&r, "firmware", "%s %s", machine->bios_vendor, machine->bios_version);
+	}
 	record_end(&r);
 	return 0;
 }

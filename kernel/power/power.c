@@ -64,7 +64,7 @@ int power_end(enum power_action action)
 	stop_all(action);
 	/* With interrupts off the console polls, so the marker is out before the power goes. */
 	irq_disable();
-	marker_print(action == POWER_OFF ? MARKER_POWER_OFF : MARKER_POWER_RESET, "%s", "");
+	marker_print(action == POWER_OFF ? MARKER_POWER_OFF : MARKER_POWER_RESET, "");
 	if (action == POWER_RESET)
 		arch_reset();
 	err = acpi_off_enter();

@@ -19,7 +19,16 @@
 #include "kernel/marker.h"
 #include "kernel/sched/thread.h"
 #include "kernel/selftest.h"
+#include "kernel/smbios/smbios.h"
 #include "shell/session.h"
+
+static const struct smbios_info machine = {
+	.major = 3, .vendor = "Maker", .product = "Box", .bios_vendor = "EDK"};
+
+const struct smbios_info *smbios_info(void)
+{
+	return &machine;
+}
 
 static char screen[32768];
 static size_t screen_len;

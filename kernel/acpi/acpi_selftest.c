@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "kernel/acpi/acpi.h"
+#include "kernel/acpi/tables.h"
+#include "kernel/selftest.h"
+#include "kernel/time/time.h"
+
+static void test_tables(struct selftest *t)
+{
+	const struct acpi_table_list *l = acpi_tables();
+
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct acpi_table *a = &l->t[i];
+
+		if (memcmp(a->sig, "FACS", 4) == 0)
+			continue;
+		SELFTEST_CHECK(t, acpi_checksum(a->data, a->len) == 0);
+		SELFTEST_CHECK(t, memcmp(a->data, a->sig, 4) == 0);
+	}
+}
+SELFTEST(acpi_tables, test_tables);
+
+static void test_namespace(struct selftest *t)
+{
+	enum acpi_state s = acpi_wait(time_now() + 30000000000ull);
+
+	SELFTEST_CHECK(t, s == (acpi_rsdp_hpa().v != 0 ? ACPI_STATE_READY : ACPI_STATE_ABSENT));
+}
+SELFTEST(acpi_namespace, test_namespace);
