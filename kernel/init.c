@@ -27,6 +27,7 @@
 #include "kernel/pci/pci.h"
 #include "kernel/power/power.h"
 #include "kernel/sched/sched.h"
+#include "kernel/sched/smp.h"
 #include "kernel/sched/thread.h"
 #include "kernel/smbios/smbios.h"
 #include "kernel/symbols.h"
@@ -140,6 +141,12 @@ static int init_power(void)
 	return 0;
 }
 
+static int init_cpus(void)
+{
+	smp_init(bootinfo());
+	return 0;
+}
+
 static int init_done(void)
 {
 	marker_print(MARKER_BOOT_SUBSYSTEMS_READY, "cpus=%u", cpu_count());
@@ -165,6 +172,7 @@ static const struct init_step steps[] = {
 	{ "interrupts", init_interrupts, true },
 	{ "time", init_time, true },
 	{ "threads", init_threads, true },
+	{ "cpus", init_cpus, false },
 	{ "pci", pci_init, false },
 	{ "power", init_power, false },
 	{ "subsystems", init_done, false },

@@ -47,6 +47,13 @@ static inline uint64_t rdtsc(void)
 	return ((uint64_t)hi << 32) | lo;
 }
 
+/* Not before the loads and stores ahead of it are done (SDM vol. 2, RDTSC). */
+static inline uint64_t rdtsc_ordered(void)
+{
+	__asm__ volatile("lfence" : : : "memory");
+	return rdtsc();
+}
+
 #define DEFINE_CR(n)                                                                               \
 	static inline uint64_t cr##n##_read(void)                                                  \
 	{                                                                                          \
