@@ -31,7 +31,7 @@ static uint8_t tx[TX_SIZE], rx[RX_SIZE];
 static uint32_t tx_head, tx_tail, rx_head, rx_tail;
 static struct waitq tx_wait, rx_wait;
 static uint64_t rx_dropped;
-static bool uart_present, irq_driven, tx_irq_on;
+static bool uart_present, irq_driven, tx_irq_on, rx_full;
 static bool at_line_start = true;
 static char prompt[PROMPT_MAX];
 static size_t prompt_len;
@@ -80,7 +80,7 @@ static void tx_start(void)
 	on = tx_used() != 0;
 	if (on != tx_irq_on) {
 		tx_irq_on = on;
-		uart_irq_enable(true, on);
+		uart_irq_enable(!rx_full, on);
 	}
 }
 
@@ -197,19 +197,23 @@ void console_panic_write(const char *s, size_t len)
 
 /* Input. */
 
+/* When the ring is full the rest waits in the UART, which holds the sender back where it can;
+ * where it cannot, the UART reports the overrun. */
 static bool rx_take_all(void)
 {
 	bool any = false;
 	int c;
 
-	while ((c = uart_rx()) >= 0) {
-		if (rx_head - rx_tail == RX_SIZE) {
+	while (rx_head - rx_tail < RX_SIZE && (c = uart_rx()) >= 0) {
+		if (c & UART_RX_OVERRUN)
 			rx_dropped++;
-			continue;
-		}
 		rx[rx_head % RX_SIZE] = (uint8_t)c;
 		__atomic_store_n(&rx_head, rx_head + 1, __ATOMIC_RELEASE);
 		any = true;
+	}
+	if (irq_driven && rx_full != (rx_head - rx_tail == RX_SIZE)) {
+		rx_full = !rx_full;
+		uart_irq_enable(!rx_full, tx_irq_on);
 	}
 	return any;
 }
@@ -256,7 +260,7 @@ static int rx_get(void)
 	uint64_t flags = spin_lock_irqsave(&lock);
 	int c = -RAY_ETIMEDOUT;
 
-	if (!irq_driven && uart_present)
+	if (uart_present && (!irq_driven || (rx_full && rx_head - rx_tail <= RX_SIZE / 2)))
 		rx_take_all();
 	if (rx_head != rx_tail)
 		c = rx[rx_tail++ % RX_SIZE];

@@ -57,7 +57,7 @@ void console_panic_write(const char *s, size_t len);
  */
 int console_getc(uint64_t timeout_ns);
 
-/** Bytes lost because the input ring was full, since boot. */
+/** How often input was lost because nobody took it in time, since boot. */
 uint64_t console_rx_dropped(void);
 
 #endif

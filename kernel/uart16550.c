@@ -28,6 +28,7 @@
 #define MCR_DTR_RTS   0x03
 #define MCR_OUT2      0x08 /* gates the interrupt line on a PC */
 #define LSR_RX_READY  0x01
+#define LSR_OVERRUN   0x02
 #define LSR_TX_EMPTY  0x20
 
 #define DIVISOR_115200 1
@@ -69,7 +70,11 @@ void uart_tx_poll(uint8_t byte)
 
 int uart_rx(void)
 {
-	return in8(UART_LSR) & LSR_RX_READY ? in8(UART_RBR) : -1;
+	uint8_t lsr = in8(UART_LSR); /* reading it clears the overrun */
+
+	if (!(lsr & LSR_RX_READY))
+		return -1;
+	return in8(UART_RBR) | (lsr & LSR_OVERRUN ? UART_RX_OVERRUN : 0);
 }
 
 void uart_irq_enable(bool rx, bool tx)

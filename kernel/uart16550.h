@@ -19,7 +19,8 @@ void uart_tx(uint8_t byte);
 /** Wait for room, then write; gives up after a bounded time, as a dead UART must not hang us. */
 void uart_tx_poll(uint8_t byte);
 
-/** Received byte, or -1. */
+/** Received byte, with UART_RX_OVERRUN when others were lost before it; or -1. */
+#define UART_RX_OVERRUN 0x100
 int uart_rx(void);
 
 /** Choose which interrupts the UART raises. */
