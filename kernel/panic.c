@@ -114,6 +114,7 @@ static void end(void)
 /* The first CPU in goes on; another one waits for its NMI; the same one again gives up. */
 static void claim(const char *reason)
 {
+	static unsigned int again;
 	uint32_t none = CPU_NONE, me = this_cpu()->id;
 
 	if (__atomic_compare_exchange_n(&panic_cpu, &none, me, false, __ATOMIC_ACQ_REL,
@@ -121,8 +122,15 @@ static void claim(const char *reason)
 		return;
 	if (none != me)
 		cpu_halt_forever();
-	sink_printf(&panic_sink, "\npanic within panic: %s\n", reason);
-	end();
+	/* Once more it is said, without the screen; after that nothing is tried. */
+	if (again++ == 0) {
+		console_sink_set(NULL);
+		sink_printf(&panic_sink, "\npanic within panic: %s\n", reason);
+		end();
+	}
+	if (action == PANIC_RESET)
+		arch_reset_hard();
+	cpu_halt_forever();
 }
 
 static void panic_common(const struct trap_frame *tf, uint64_t rbp, const char *reason)

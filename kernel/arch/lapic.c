@@ -206,12 +206,6 @@ void lapic_ipi_nmi(uint32_t apic_id)
 	icr_write(apic_id, ICR_ASSERT | ICR_NMI);
 }
 
-void lapic_ipi_nmi_others(void)
-{
-	if (ready)
-		icr_write(0, ICR_ASSERT | ICR_NMI | ICR_OTHERS);
-}
-
 void lapic_ipi_init(uint32_t apic_id)
 {
 	icr_write(apic_id, ICR_ASSERT | ICR_INIT);

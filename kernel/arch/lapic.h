@@ -50,9 +50,8 @@ uint32_t lapic_error_read(void);
 
 /** A fixed interrupt. @apic_id  up to LAPIC_ID_MAX_XAPIC unless x2APIC. Context: any. */
 void lapic_ipi(uint32_t apic_id, uint8_t vector);
+/** Context: any, NMI included. */
 void lapic_ipi_nmi(uint32_t apic_id);
-/** NMI to all but the caller. Context: any, NMI included. */
-void lapic_ipi_nmi_others(void);
 void lapic_ipi_init(uint32_t apic_id);
 /** @page  physical page number of the start address, below 0x100. */
 void lapic_ipi_startup(uint32_t apic_id, uint8_t page);

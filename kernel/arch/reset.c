@@ -26,15 +26,11 @@ static void settle(void)
 		cpu_relax();
 }
 
-void arch_reset(void)
+void arch_reset_hard(void)
 {
 	const struct desc_ptr empty = { .limit = 0, .base = 0 };
 
 	irq_disable();
-	if (reset_hook) {
-		reset_hook();
-		settle();
-	}
 	out8(PORT_RESET, RESET_HARD);
 	out8(PORT_RESET, RESET_NOW);
 	settle();
@@ -43,4 +39,14 @@ void arch_reset(void)
 	/* An exception without an IDT ends in shutdown, which chipsets turn into a reset. */
 	__asm__ volatile("lidt %0\n\tud2" : : "m"(empty) : "memory");
 	cpu_halt_forever();
+}
+
+void arch_reset(void)
+{
+	irq_disable();
+	if (reset_hook) {
+		reset_hook();
+		settle();
+	}
+	arch_reset_hard();
 }

@@ -12,4 +12,7 @@ void arch_reset_hook_set(void (*fn)(void));
 /** Reset: hook, port 0xCF9, keyboard controller, triple fault. Context: any. */
 void arch_reset(void) __attribute__((noreturn));
 
+/** The same without the hook, which may be what failed. Context: any. */
+void arch_reset_hard(void) __attribute__((noreturn));
+
 #endif

@@ -37,7 +37,11 @@ void ipi_resched(unsigned int cpu)
 
 void ipi_nmi_others(void)
 {
-	lapic_ipi_nmi_others();
+	/* One by one: a CPU that was never started still belongs to the firmware, which may
+	 * answer an NMI by running what is no longer its code. */
+	for (unsigned int cpu = 0; cpu < CPU_MAX; cpu++)
+		if (cpu != this_cpu()->id && reachable(cpu))
+			lapic_ipi_nmi(cpu_get(cpu)->apic_id);
 }
 
 void ipi_call_interrupt(void)
