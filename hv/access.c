@@ -7,33 +7,65 @@
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 
-/* Offer an access to a range. False: the range wants a thread. */
-static bool range_access(struct gbus_range *r, struct vcpu *v, struct gbus_access *a, bool fast)
+enum outcome { ACCESS_DONE, ACCESS_NOBODY, ACCESS_REFUSED };
+
+typedef struct gbus_range *(*find_fn)(const struct vm *vm, const struct gbus_access *a);
+
+static struct gbus_range *find_port(const struct vm *vm, const struct gbus_access *a)
 {
-	if (fast && (r->flags & GBUS_F_FAST) == 0)
-		return false;
+	return gbus_port_find(&vm->bus, (uint32_t)a->addr, a->size);
+}
+
+static struct gbus_range *find_mmio(const struct vm *vm, const struct gbus_access *a)
+{
+	return gbus_mmio_find(&vm->bus, a->addr, a->size);
+}
+
+/* In the exit handler: the epoch section lasts as long as the call, which never sleeps. */
+static enum outcome access_fast(struct vcpu *v, struct gbus_access *a, find_fn find)
+{
+	enum outcome o = ACCESS_NOBODY;
+
+	epoch_enter();
+	struct gbus_range *r = find(v->vm, a);
+	if (r != NULL) {
+		a->offset = (uint32_t)(a->addr - r->base);
+		o = (r->flags & GBUS_F_FAST) != 0 && r->fn(r, v, a, true) ? ACCESS_DONE :
+									    ACCESS_REFUSED;
+	}
+	epoch_leave();
+	return o;
+}
+
+/* In the thread: the handler may sleep, so it is pinned instead. */
+static enum outcome access_slow(struct vcpu *v, struct gbus_access *a, find_fn find)
+{
+	epoch_enter();
+	struct gbus_range *r = find(v->vm, a);
+	if (r != NULL)
+		gbus_range_get(r);
+	epoch_leave();
+	if (r == NULL)
+		return ACCESS_NOBODY;
 	a->offset = (uint32_t)(a->addr - r->base);
-	return r->fn(r, v, a, fast);
+	(void)r->fn(r, v, a, false); /* only fast calls may be refused */
+	gbus_range_put(r);
+	return ACCESS_DONE;
 }
 
 bool vcpu_port_access(struct vcpu *v, uint16_t port, unsigned int size, bool write, uint64_t *data,
 		      bool fast)
 {
 	struct gbus_access a = { .addr = port, .size = (uint8_t)size, .write = write, .data = *data };
-	bool done = true;
+	enum outcome o = fast ? access_fast(v, &a, find_port) : access_slow(v, &a, find_port);
 
-	epoch_enter();
-	struct gbus_range *r = gbus_port_find(&v->vm->bus, port, size);
-	if (r != NULL) {
-		done = range_access(r, v, &a, fast);
-	} else {
+	if (o == ACCESS_NOBODY) {
 		v->io_unknown++;
 		a.data = ~0ull;
 	}
-	epoch_leave();
-	if (done && !write)
+	if (o != ACCESS_REFUSED && !write)
 		*data = a.data;
-	return done;
+	return o != ACCESS_REFUSED;
 }
 
 #define LAPIC_PAGE(base) ((base) & 0xfffffffff000ull)
@@ -52,23 +84,21 @@ static bool is_lapic(const struct vcpu *v, gpa_t gpa)
 int vcpu_mmio_access(struct vcpu *v, gpa_t gpa, unsigned int size, bool write, uint64_t *data, bool fast)
 {
 	struct gbus_access a = { .addr = gpa.v, .size = (uint8_t)size, .write = write, .data = *data };
-	bool done;
+	enum outcome o;
 
 	if (is_lapic(v, gpa)) {
 		uint32_t value = (uint32_t)*data;
 
-		done = vlapic_mmio(v, (uint32_t)(gpa.v & (PAGE_SIZE - 1)), write, &value, fast);
-		if (done && !write)
+		if (!vlapic_mmio(v, (uint32_t)(gpa.v & (PAGE_SIZE - 1)), write, &value, fast))
+			return -RAY_EAGAIN;
+		if (!write)
 			*data = value;
-		return done ? 0 : -RAY_EAGAIN;
+		return 0;
 	}
-	epoch_enter();
-	struct gbus_range *r = gbus_mmio_find(&v->vm->bus, gpa.v, size);
-	done = r != NULL && range_access(r, v, &a, fast);
-	epoch_leave();
-	if (r == NULL)
+	o = fast ? access_fast(v, &a, find_mmio) : access_slow(v, &a, find_mmio);
+	if (o == ACCESS_NOBODY)
 		return -RAY_EFAULT;
-	if (!done)
+	if (o == ACCESS_REFUSED)
 		return -RAY_EAGAIN;
 	if (!write)
 		*data = a.data;

@@ -22,14 +22,12 @@ enum hv_disposition exit_unexpected(struct vcpu *v, struct hv_exit *e)
 	return HV_STOP;
 }
 
-/* The interrupt that caused the exit is taken here, in the window between STI and CLI. */
+/* The interrupt that caused the exit is taken here. */
 static enum hv_disposition extint_fast(struct vcpu *v, struct hv_exit *e)
 {
 	(void)v;
 	(void)e;
-	irq_enable();
-	cpu_relax(); /* STI holds interrupts off for one instruction */
-	irq_disable();
+	irq_window();
 	return HV_RESUME;
 }
 

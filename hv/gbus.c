@@ -92,7 +92,7 @@ static int table_add(struct gbus_table **slot, struct gbus_range *r, uint64_t li
 	return 0;
 }
 
-static void table_del(struct gbus_table **slot, const struct gbus_range *r)
+static void table_del(struct gbus_table **slot, struct gbus_range *r)
 {
 	struct gbus_table *t = *slot;
 	uint32_t at = table_search(t, r->base);
@@ -104,6 +104,9 @@ static void table_del(struct gbus_table **slot, const struct gbus_range *r)
 		__atomic_store_n(&t->range[i], t->range[i + 1], __ATOMIC_RELEASE);
 	__atomic_store_n(&t->count, t->count - 1, __ATOMIC_RELEASE);
 	epoch_synchronize();
+	/* No reader finds it any more; those that sleep inside it are few and short. */
+	while (__atomic_load_n(&r->users, __ATOMIC_ACQUIRE) != 0)
+		thread_yield();
 }
 
 int gbus_port_add(struct gbus *b, struct gbus_range *r)

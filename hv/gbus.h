@@ -2,7 +2,8 @@
 /*
  * The guest bus: which device answers a port or an MMIO address of a VM.
  * Owns: two sorted range tables per VM. Must not know: devices.
- * Locking: tables are replaced as a whole under vm->lock and read inside an epoch section.
+ * Locking: tables are replaced as a whole under vm->lock and read inside an epoch section. A
+ * fast call stays in that section; a call that may sleep pins the range by its user count.
  */
 #ifndef RAYOS_HV_GBUS_H
 #define RAYOS_HV_GBUS_H
@@ -37,6 +38,7 @@ struct gbus_range {
 	gbus_fn fn;
 	uint32_t flags; /* GBUS_F_* */
 	const char *name;
+	uint32_t users; /* threads inside fn; the bus counts */
 }; /* embed in the device and use container_of */
 
 struct gbus_table {
@@ -58,6 +60,16 @@ int __must_check gbus_mmio_add(struct gbus *b, struct gbus_range *r);
 /** On return no CPU is in or will enter r->fn. Context: thread. */
 void gbus_port_del(struct gbus *b, struct gbus_range *r);
 void gbus_mmio_del(struct gbus *b, struct gbus_range *r);
+
+/** Keep a range found inside an epoch section beyond it, for a call that may sleep. */
+static inline void gbus_range_get(struct gbus_range *r)
+{
+	__atomic_add_fetch(&r->users, 1, __ATOMIC_ACQUIRE);
+}
+static inline void gbus_range_put(struct gbus_range *r)
+{
+	__atomic_sub_fetch(&r->users, 1, __ATOMIC_RELEASE);
+}
 
 /** The range holding [addr, addr+size), or NULL. Context: IRQs off or epoch section. */
 struct gbus_range *gbus_port_find(const struct gbus *b, uint32_t port, unsigned int size);

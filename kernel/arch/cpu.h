@@ -155,6 +155,14 @@ static inline void irq_enable(void)
 {
 	__asm__ volatile("sti" : : : "memory");
 }
+/*
+ * Take what is pending and go on with IRQs off. STI holds interrupts off for one instruction,
+ * so one stands between; not PAUSE, which under QEMU's TCG carries the shadow over to CLI.
+ */
+static inline void irq_window(void)
+{
+	__asm__ volatile("sti; nop; cli" : : : "memory");
+}
 static inline bool irq_enabled(void)
 {
 	uint64_t f;

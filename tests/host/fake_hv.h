@@ -138,6 +138,10 @@ void epoch_call(struct epoch_entry *e, void (*fn)(struct epoch_entry *e))
 	fn(e);
 }
 
+void thread_yield(void)
+{
+}
+
 void epoch_synchronize(void)
 {
 	assert(fake_epoch_depth == 0);

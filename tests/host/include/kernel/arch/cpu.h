@@ -154,6 +154,9 @@ static inline void irq_enable(void)
 {
 	fake_rflags |= RFLAGS_IF;
 }
+static inline void irq_window(void)
+{
+}
 static inline bool irq_enabled(void)
 {
 	return (fake_rflags & RFLAGS_IF) != 0;
