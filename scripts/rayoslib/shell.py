@@ -9,7 +9,7 @@ from .machine import BOOT_TIMEOUT, SHELL_READY
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # A prompt begins a line and is the last thing printed; a failed command's status stands first.
-PROMPT = re.compile(r"[\r\n](?:\x1b\[[0-9;?]*[A-Za-z])*(?:\[(\d+)\] )?rayos> (?:\x1b\[[0-9;?]*[A-Za-z])*$")
+PROMPT = re.compile(r"\n(?:\x1b\[[0-9;?]*[A-Za-z])*(?:\[(\d+)\] )?rayos> (?:\x1b\[[0-9;?]*[A-Za-z])*$")
 CONSOLE_LEAVE = b"\x1d"  # Ctrl-]
 
 
