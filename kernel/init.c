@@ -7,6 +7,7 @@
 #include "kernel/acpi/tables.h"
 #include "devices/virt/platform.h"
 #include "hv/hv.h"
+#include "hv/vm_power.h"
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
 #include "kernel/arch/image.h"
@@ -32,7 +33,6 @@
 #include "kernel/smbios/smbios.h"
 #include "kernel/symbols.h"
 #include "kernel/time/time.h"
-#include "hv/hv.h"
 #include "shell/session.h"
 #include "version.h"
 
@@ -179,6 +179,7 @@ static const struct init_step steps[] = {
 	{ "hypervisor", hv_init, false },
 	{ "guest devices", virt_init, false },
 	{ "machines", vm_conf_init, false },
+	{ "orderly end", vm_power_init, false },
 	{ "console", init_console_quiet, false },
 	{ "shell", shell_start, true },
 };
