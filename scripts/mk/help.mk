@@ -27,6 +27,5 @@ help:
 	@echo 'make docs         write docs/shell.md and docs/markers.md from the sources'
 	@echo 'make bench        instruction counts, table and build/bench.json'
 	@echo 'make soak         every acceptance case at full size, resumable'
-	@echo 'make docs         write docs/markers.md and docs/shell.md from the sources'
 	@echo 'make clean        remove what was built; downloads stay in build/deps'
 	@echo 'V=1 shows the commands.'
