@@ -6,6 +6,7 @@
 
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
+#include "kernel/arch/mitigate.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/cmd.h"
 #include "kernel/conf.h"
@@ -94,6 +95,9 @@ static int cpu_run(struct cmd_ctx *ctx, int argc, char **argv)
 	record_hex(&r, "xcr0", f->xcr0);
 	show_features(&r, f);
 	record_str(&r, "mitigations", conf()->mitigations ? "on" : "off");
+	for (int m = 0; m < MITIGATION_COUNT; m++)
+		record_str(&r, mitigation_name((enum mitigation)m),
+			   mitigation_state_name(mitigations.state[m]));
 	for (unsigned int i = 0; i < provider_count; i++)
 		providers[i](&r);
 	record_end(&r);

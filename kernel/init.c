@@ -11,6 +11,7 @@
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
 #include "kernel/arch/image.h"
+#include "kernel/arch/mitigate.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/arch/start.h"
 #include "kernel/bootinfo.h"
@@ -129,6 +130,12 @@ static int init_threads(void)
 	return 0;
 }
 
+static int init_mitigations(void)
+{
+	mitigations_init(conf()->mitigations);
+	return 0;
+}
+
 static int init_mce(void)
 {
 	mce_init();
@@ -168,6 +175,7 @@ static const struct init_step steps[] = {
 	{ "firmware", init_firmware, false },
 	{ "reclaim", init_reclaim, false },
 	{ "conf", conf_init, false },
+	{ "mitigations", init_mitigations, false },
 	{ "mce", init_mce, false },
 	{ "interrupts", init_interrupts, true },
 	{ "time", init_time, true },

@@ -171,6 +171,12 @@ static inline bool irq_enabled(void)
 	return (f & RFLAGS_IF) != 0;
 }
 
+/* VERW with the microcode that goes with MD_CLEAR: overwrites the CPU's internal buffers. */
+static inline void cpu_buffers_clear(uint16_t data_selector)
+{
+	__asm__ volatile("verw %0" : : "m"(data_selector) : "cc", "memory");
+}
+
 static inline void invlpg(const void *va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");

@@ -8,6 +8,7 @@
 #include "kernel/arch/gdt.h"
 #include "kernel/arch/image.h"
 #include "kernel/arch/lapic.h"
+#include "kernel/arch/mitigate.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/arch/trampoline.h"
 #include "kernel/arch/trap.h"
@@ -80,6 +81,7 @@ static void ap_main(void *arg)
 	while (__atomic_load_n(&ap.state, __ATOMIC_ACQUIRE) != AP_GO)
 		cpu_relax();
 	tsc_sync_answer();
+	mitigations_cpu_init();
 	mce_init();
 	c->online = 1;
 	state_set(AP_ONLINE);

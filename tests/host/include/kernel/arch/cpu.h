@@ -162,6 +162,11 @@ static inline bool irq_enabled(void)
 	return (fake_rflags & RFLAGS_IF) != 0;
 }
 
+static inline void cpu_buffers_clear(uint16_t data_selector)
+{
+	(void)data_selector;
+}
+
 static inline void invlpg(const void *va)
 {
 	(void)va;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/arch/mitigate.h"
+
+#include <string.h>
+
+#include "kernel/arch/features.h"
+
+/* IA32_ARCH_CAPABILITIES, SDM vol. 4 table 2-2. */
+#define ARCH_RDCL_NO	    BIT(0)
+#define ARCH_IBRS_ALL	    BIT(1)
+#define ARCH_SKIP_L1D_FLUSH BIT(3)
+#define ARCH_MDS_NO	    BIT(5)
+#define ARCH_FB_CLEAR	    BIT(17)
+
+#define SPEC_CTRL_IBRS BIT(0)
+#define EFER_AUTO_IBRS BIT(21) /* APM vol. 2 sec. 3.1.7 */
+
+struct mitigations mitigations;
+
+/* What would be done if the operator wants everything. */
+static void needs(const struct cpu_features *f, struct mitigations *m)
+{
+	bool intel = strcmp(f->vendor, "GenuineIntel") == 0;
+	uint64_t caps = f->arch_capabilities;
+	enum mitigation_state *s = m->state;
+
+	/* No CPU says that it cannot be led astray by returns; the fill needs nothing from it. */
+	s[MITIGATE_RSB_FILL] = MITIGATION_ON;
+	s[MITIGATE_SPEC_CTRL] = f->spec_ctrl ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
+	s[MITIGATE_IBPB] = f->ibpb ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
+	m->auto_ibrs = f->auto_ibrs;
+	s[MITIGATE_IBRS] = f->auto_ibrs || f->spec_ctrl ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
+
+	if (!intel || (caps & ARCH_RDCL_NO) || (caps & ARCH_SKIP_L1D_FLUSH))
+		s[MITIGATE_L1D_FLUSH] = MITIGATION_NOT_NEEDED;
+	else
+		s[MITIGATE_L1D_FLUSH] = f->l1d_flush ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
+
+	if (!intel || ((caps & ARCH_MDS_NO) && !(caps & ARCH_FB_CLEAR)))
+		s[MITIGATE_VERW] = MITIGATION_NOT_NEEDED;
+	else
+		s[MITIGATE_VERW] = f->md_clear ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
+}
+
+void mitigations_choose(const struct cpu_features *f, bool wanted, struct mitigations *m)
+{
+	memset(m, 0, sizeof(*m));
+	needs(f, m);
+	for (unsigned int i = 0; i < MITIGATION_COUNT; i++) {
+		if (m->state[i] == MITIGATION_ON && !wanted)
+			m->state[i] = MITIGATION_OFF;
+		if (m->state[i] == MITIGATION_ON)
+			m->on |= 1u << i;
+	}
+	if (!(m->on & (1u << MITIGATE_IBRS)))
+		m->auto_ibrs = false;
+	else if (!m->auto_ibrs)
+		m->host_spec_ctrl = SPEC_CTRL_IBRS;
+}
+
+void mitigations_cpu_init(void)
+{
+	if (mitigations.auto_ibrs)
+		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AUTO_IBRS);
+	else if (mitigation_on(MITIGATE_IBRS))
+		wrmsr(MSR_SPEC_CTRL, mitigations.host_spec_ctrl);
+}
+
+void mitigations_init(bool wanted)
+{
+	mitigations_choose(cpu_features(), wanted, &mitigations);
+	mitigations_cpu_init();
+}
+
+const char *mitigation_name(enum mitigation m)
+{
+	static const char *const names[MITIGATION_COUNT] = {
+		[MITIGATE_RSB_FILL] = "rsb-fill", [MITIGATE_IBRS] = "ibrs",
+		[MITIGATE_IBPB] = "ibpb",	  [MITIGATE_SPEC_CTRL] = "spec-ctrl",
+		[MITIGATE_VERW] = "verw",	  [MITIGATE_L1D_FLUSH] = "l1d-flush",
+	};
+
+	return names[m];
+}
+
+const char *mitigation_state_name(enum mitigation_state s)
+{
+	static const char *const names[] = {
+		[MITIGATION_ON] = "on",
+		[MITIGATION_OFF] = "off",
+		[MITIGATION_NOT_NEEDED] = "not-needed",
+		[MITIGATION_UNAVAILABLE] = "unavailable",
+	};
+
+	return names[s];
+}

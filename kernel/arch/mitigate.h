@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mitigations of speculation attacks by guests: one table, decided once from CPUID and the
+ * configuration, read on every way into and out of a guest.
+ * Owns: the decision, and the instructions that need no place in the world switch. The RSB
+ * fill stands in the backends' entry code, before the first return after an exit.
+ */
+#ifndef RAYOS_KERNEL_ARCH_MITIGATE_H
+#define RAYOS_KERNEL_ARCH_MITIGATE_H
+
+#include "kernel/arch/cpu.h"
+#include "kernel/arch/gdt.h"
+#include "kernel/arch/msr_index.h"
+#include "kernel/lib/types.h"
+
+struct cpu_features;
+
+enum mitigation {
+	MITIGATE_RSB_FILL,  /* after an exit: returns must not follow what the guest left */
+	MITIGATE_IBRS,	    /* the host runs with IBRS, or the CPU does it by itself */
+	MITIGATE_IBPB,	    /* a barrier when another VM's vCPU takes the CPU */
+	MITIGATE_SPEC_CTRL, /* SPEC_CTRL is the guest's own while it runs */
+	MITIGATE_VERW,	    /* before an entry: CPU buffers hold nothing of the host's */
+	MITIGATE_L1D_FLUSH, /* before an entry: the L1 cache neither */
+	MITIGATION_COUNT
+};
+
+enum mitigation_state {
+	MITIGATION_ON,
+	MITIGATION_OFF,		/* the operator said so */
+	MITIGATION_NOT_NEEDED,	/* the CPU says it is not affected */
+	MITIGATION_UNAVAILABLE, /* affected, for all we know, and the CPU offers no help */
+};
+
+struct mitigations {
+	uint32_t on; /* bit per enum mitigation */
+	bool auto_ibrs;
+	uint64_t host_spec_ctrl; /* value while the host runs */
+	enum mitigation_state state[MITIGATION_COUNT];
+};
+
+/* Zero, that is everything off, until mitigations_init(). */
+extern struct mitigations mitigations;
+
+/** Decide. Pure. @wanted  the operator's choice */
+void mitigations_choose(const struct cpu_features *f, bool wanted, struct mitigations *m);
+
+/** Decide for this machine and set up the calling CPU. Context: once, boot processor. */
+void mitigations_init(bool wanted);
+/** Set up the calling CPU as decided. Context: each further CPU, IRQs off. */
+void mitigations_cpu_init(void);
+
+/** "rsb-fill", "on" and so on. */
+const char *mitigation_name(enum mitigation m);
+const char *mitigation_state_name(enum mitigation_state s);
+
+static inline bool mitigation_on(enum mitigation m)
+{
+	return unlikely(mitigations.on & (1u << m));
+}
+
+/** The CPU's predictors forget. When a vCPU of another VM than last is about to run here. */
+static inline void mitigate_vm_switch(void)
+{
+	if (mitigation_on(MITIGATE_IBPB))
+		wrmsr(MSR_PRED_CMD, 1);
+}
+
+/** The last thing before guest state is loaded. Context: IRQs off. */
+static inline void mitigate_guest_enter(void)
+{
+	if (mitigation_on(MITIGATE_L1D_FLUSH))
+		wrmsr(MSR_FLUSH_CMD, 1);
+	else if (mitigation_on(MITIGATE_VERW))
+		cpu_buffers_clear(SEL_KERNEL_DS);
+}
+
+#endif
