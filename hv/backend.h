@@ -52,13 +52,15 @@ struct hv_backend {
 	/** Architectural state after RESET or INIT (SDM vol. 3, table 9-1). Context: loaded. */
 	void (*vcpu_reset)(struct vcpu *vcpu);
 
-	/** Make this CPU the one that may run the vCPU / let go of it (VMPTRLD, VMCLEAR). */
+	/** Make this CPU the one that may run the vCPU / let go of it (VMPTRLD, VMCLEAR). DR6 is
+	 *  taken from vcpu->dr6 and given back there and in the CPU's own DR6. */
 	void (*load)(struct vcpu *vcpu);
 	void (*unload)(struct vcpu *vcpu);
 
 	/**
-	 * Enter the guest and come back. Takes vcpu->gpr, rip, rflags, cr2, inject; gives them
-	 * back together with *exit and vcpu->exitint (an event whose delivery was cut short).
+	 * Enter the guest and come back. Takes vcpu->gpr, rip, rflags, cr2, cr8, inject; gives
+	 * them back together with *exit. An event whose delivery was cut short makes
+	 * vcpu->exitint valid; only the caller makes it invalid again.
 	 * Context: loaded, IRQs off; returns with IRQs off.
 	 */
 	void (*run)(struct vcpu *vcpu, struct hv_exit *exit);

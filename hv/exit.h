@@ -90,8 +90,10 @@ struct hv_exit {
 	uint8_t insn_len;      /* bytes, 0 = unknown */
 	uint8_t insn_bytes_len; /* valid bytes of insn_bytes (SVM decode assists) */
 	uint8_t insn_bytes[HV_INSN_MAX];
-	uint64_t raw_reason;   /* vendor code, for reports only */
-	uint64_t raw_info[2];  /* qualification / EXITINFO1, EXITINFO2 */
+	/* For reports only, and only of kinds that end a VM: vendor code; qualification or
+	 * EXITINFO1, EXITINFO2. */
+	uint64_t raw_reason;
+	uint64_t raw_info[2];
 	union {
 		struct hv_exit_io io;
 		struct hv_exit_stage2 s2;

@@ -124,7 +124,7 @@ int vcpu_advance(struct vcpu *v, struct hv_exit *e)
 	v->rip = next;
 	hv_backend->reg_set(v, HV_REG_INTR_SHADOW, 0);
 	if (unlikely((v->rflags & HV_RFLAGS_TF) != 0)) {
-		v->dr6 |= BIT(14); /* BS: single step */
+		hv_backend->reg_set(v, HV_REG_DR6, hv_backend->reg_get(v, HV_REG_DR6) | BIT(14)); /* BS */
 		vcpu_inject_exception(v, HV_VEC_DB, false, 0);
 	}
 	return 0;

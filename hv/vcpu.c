@@ -132,6 +132,10 @@ static void inject_nmi(struct vcpu *v)
 {
 	if (hv_backend->nmi_allowed(v)) {
 		v->nmi_pending = false;
+		if (v->nmi_window_on) {
+			hv_backend->nmi_window(v, false);
+			v->nmi_window_on = false;
+		}
 		v->inject = (struct hv_event){ .valid = true, .type = HV_EVENT_NMI,
 					       .vector = HV_VEC_NMI };
 	} else if (!v->nmi_window_on) {

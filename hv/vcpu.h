@@ -70,6 +70,7 @@ struct vcpu {
 	uint32_t id;                /* index in the VM = initial APIC ID */
 	struct vm *vm;
 	struct vlapic *lapic;
+	uint8_t cr8;              /* task priority as the guest's CR8 has it; the vLAPIC keeps it */
 	struct hv_event inject;   /* what the next entry delivers */
 	struct hv_event exitint;  /* what the last exit interrupted, as the backend reports it */
 	struct hv_event reinject; /* such an event, waiting for its turn */

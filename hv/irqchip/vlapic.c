@@ -157,6 +157,7 @@ void vlapic_tpr_set(struct vlapic *l, uint8_t tpr)
 	bool lower = tpr < l->tpr;
 
 	l->tpr = tpr;
+	l->vcpu->cr8 = tpr >> 4;
 	if (lower && vec_highest(l->irr) >= 0)
 		l->hint = 1;
 }
@@ -225,6 +226,7 @@ void vlapic_init_signal(struct vcpu *vcpu)
 	l->hint = 0;
 	l->ext_intr = false;
 	l->tpr = 0;
+	vcpu->cr8 = 0;
 	l->svr = 0xff;
 	l->dfr = UINT32_MAX;
 	l->ldr = l->mode == LAPIC_X2APIC ? vlapic_x2_ldr(vcpu->id) : 0;

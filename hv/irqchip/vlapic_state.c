@@ -128,6 +128,7 @@ static void record_apply(struct vlapic *l, const struct record *r)
 	l->tmict = r->tmict;
 	l->tdcr = r->tdcr;
 	l->tpr = r->tpr;
+	l->vcpu->cr8 = r->tpr >> 4;
 	l->ext_intr = r->ext_intr;
 	l->period = (uint64_t)r->tmict << vlapic_timer_shift(r->tdcr);
 	l->hint = 1;

@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * World switch of the SVM backend: void svm_enter(vcpu, vmcb_pa, host_pa).
+ * World switch of the SVM backend, called by svm_enter() (svm_insn.h) only.
+ * In: rdi vcpu, rax guest VMCB, rdx host VMCB (physical). Out: rdi, rbp and rsp as before; all
+ * other registers are the guest's and of no use.
  *
- * GIF is 0 from before the first guest value is loaded until the host's GS base is back, so
- * no NMI or machine check ever sees a guest's GS base or TR (APM vol. 2, 15.17). IF is 1
- * across VMRUN, because with V_INTR_MASKING it is the host's IF that lets physical
+ * GIF is 0 from before the first guest value is loaded until the host's GS base and frame
+ * pointer are back, so no NMI or machine check ever sees a guest's (APM vol. 2, 15.17). IF is
+ * 1 across VMRUN, because with V_INTR_MASKING it is the host's IF that lets physical
  * interrupts end the guest (15.21.1).
  */
 #include "hv/vcpu_asm.h"
 
 	.text
-	.globl svm_enter
-	.type svm_enter, @function
+	.globl svm_switch
+	.hidden svm_switch
+	.type svm_switch, @function
 	.balign 64
-svm_enter:
+svm_switch:
 	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
-	pushq	%rdx			/* host_pa, at 8(%rsp) below */
-	pushq	%rdi			/* vcpu */
-	movq	%rsi, %rax
+	pushq	%rdx
+	pushq	%rdi
 	clgi
 	sti
 	vmload	%rax
@@ -45,31 +42,27 @@ svm_enter:
 	vmsave	%rax
 	movq	8(%rsp), %rax
 	vmload	%rax
-	popq	%rax
-	movq	%rcx, VCPU_RCX(%rax)
-	movq	%rdx, VCPU_RDX(%rax)
-	movq	%rbx, VCPU_RBX(%rax)
-	movq	%rbp, VCPU_RBP(%rax)
-	movq	%rsi, VCPU_RSI(%rax)
-	movq	%rdi, VCPU_RDI(%rax)
-	movq	%r8, VCPU_R8(%rax)
-	movq	%r9, VCPU_R9(%rax)
-	movq	%r10, VCPU_R10(%rax)
-	movq	%r11, VCPU_R11(%rax)
-	movq	%r12, VCPU_R12(%rax)
-	movq	%r13, VCPU_R13(%rax)
-	movq	%r14, VCPU_R14(%rax)
-	movq	%r15, VCPU_R15(%rax)
+	movq	%rdi, %rax
+	popq	%rdi
+	movq	%rax, VCPU_RDI(%rdi)
+	movq	%rcx, VCPU_RCX(%rdi)
+	movq	%rdx, VCPU_RDX(%rdi)
+	movq	%rbx, VCPU_RBX(%rdi)
+	movq	%rbp, VCPU_RBP(%rdi)
+	movq	%rsi, VCPU_RSI(%rdi)
+	movq	%r8, VCPU_R8(%rdi)
+	movq	%r9, VCPU_R9(%rdi)
+	movq	%r10, VCPU_R10(%rdi)
+	movq	%r11, VCPU_R11(%rdi)
+	movq	%r12, VCPU_R12(%rdi)
+	movq	%r13, VCPU_R13(%rdi)
+	movq	%r14, VCPU_R14(%rdi)
+	movq	%r15, VCPU_R15(%rdi)
+	popq	%rcx
+	popq	%rbp
 	cli
 	stgi				/* a pending NMI or machine check is taken here */
-	popq	%rdx
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
-	popq	%rbp
 	ret
-	.size svm_enter, . - svm_enter
+	.size svm_switch, . - svm_switch
 
 	.section .note.GNU-stack, "", @progbits

@@ -1,48 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hv/svm/svm_exit.h"
 
-/* Set in a table entry when the exit is an instruction whose length nRIP gives. */
-#define INSN 0x80u
+#define PLAIN(k)  HV_EXIT_##k
+#define INSN(k)   (HV_EXIT_##k | SVM_INSN)
+#define DETAIL(k) (HV_EXIT_##k | SVM_DETAIL)
+#define OTHER     DETAIL(UNKNOWN)
 
-static const uint8_t kinds[SVM_EXIT_TABLE_SIZE] = {
-	[SVM_EXIT_CR_READ ... SVM_EXIT_CR_WRITE + 15] = HV_EXIT_CR | INSN,
-	[SVM_EXIT_DR_READ ... SVM_EXIT_DR_WRITE + 15] = HV_EXIT_DR | INSN,
-	[SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + HV_VEC_MC - 1] = HV_EXIT_EXCEPTION,
-	[SVM_EXIT_EXCEPTION + HV_VEC_MC] = HV_EXIT_MCE,
-	[SVM_EXIT_EXCEPTION + HV_VEC_MC + 1 ... SVM_EXIT_EXCEPTION + 31] = HV_EXIT_EXCEPTION,
-	[SVM_EXIT_INTR] = HV_EXIT_EXTINT,
-	[SVM_EXIT_NMI] = HV_EXIT_NMI,
-	[SVM_EXIT_SMI] = HV_EXIT_EXTINT,
-	[SVM_EXIT_INIT] = HV_EXIT_INIT,
-	[SVM_EXIT_VINTR] = HV_EXIT_INTR_WINDOW,
-	[SVM_EXIT_VINTR + 1 ... SVM_EXIT_RDPMC - 1] = HV_EXIT_UNKNOWN,
-	[SVM_EXIT_RDPMC] = HV_EXIT_RDPMC | INSN,
-	[SVM_EXIT_RDPMC + 1 ... SVM_EXIT_CPUID - 1] = HV_EXIT_UNKNOWN,
-	[SVM_EXIT_CPUID] = HV_EXIT_CPUID | INSN,
-	[SVM_EXIT_RSM] = HV_EXIT_VIRT_INSN | INSN,
-	[SVM_EXIT_IRET] = HV_EXIT_NMI_WINDOW,
-	[SVM_EXIT_IRET + 1] = HV_EXIT_UNKNOWN,
-	[SVM_EXIT_INVD] = HV_EXIT_CACHE | INSN,
-	[SVM_EXIT_PAUSE] = HV_EXIT_PAUSE | INSN,
-	[SVM_EXIT_HLT] = HV_EXIT_HLT | INSN,
-	[SVM_EXIT_HLT + 1] = HV_EXIT_UNKNOWN,
-	[SVM_EXIT_INVLPGA] = HV_EXIT_VIRT_INSN | INSN,
-	[SVM_EXIT_IOIO] = HV_EXIT_IO,
-	[SVM_EXIT_MSR] = HV_EXIT_MSR_READ | INSN,
-	[SVM_EXIT_TASK_SWITCH] = HV_EXIT_TASK_SWITCH,
-	[SVM_EXIT_FERR] = HV_EXIT_UNKNOWN,
-	[SVM_EXIT_SHUTDOWN] = HV_EXIT_TRIPLE_FAULT,
-	[SVM_EXIT_VMRUN] = HV_EXIT_VIRT_INSN | INSN,
-	[SVM_EXIT_VMMCALL] = HV_EXIT_HYPERCALL | INSN,
-	[SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT] = HV_EXIT_VIRT_INSN | INSN,
-	[SVM_EXIT_SKINIT + 1 ... SVM_EXIT_WBINVD - 1] = HV_EXIT_UNKNOWN,
-	[SVM_EXIT_WBINVD] = HV_EXIT_CACHE | INSN,
-	[SVM_EXIT_MONITOR ... SVM_EXIT_MWAIT_ARMED] = HV_EXIT_MONITOR | INSN,
-	[SVM_EXIT_XSETBV] = HV_EXIT_XSETBV | INSN,
-	[SVM_EXIT_RDPRU] = HV_EXIT_VIRT_INSN | INSN,
+const uint8_t svm_exit_kinds[SVM_EXIT_TABLE_SIZE] = {
+	[SVM_EXIT_CR_READ ... SVM_EXIT_CR_WRITE + 15] = INSN(CR) | SVM_DETAIL,
+	[SVM_EXIT_DR_READ ... SVM_EXIT_DR_WRITE + 15] = INSN(DR) | SVM_DETAIL,
+	[SVM_EXIT_EXCEPTION ... SVM_EXIT_EXCEPTION + HV_VEC_MC - 1] = DETAIL(EXCEPTION),
+	[SVM_EXIT_EXCEPTION + HV_VEC_MC] = DETAIL(MCE),
+	[SVM_EXIT_EXCEPTION + HV_VEC_MC + 1 ... SVM_EXIT_EXCEPTION + 31] = DETAIL(EXCEPTION),
+	[SVM_EXIT_INTR] = PLAIN(EXTINT),
+	[SVM_EXIT_NMI] = PLAIN(NMI),
+	[SVM_EXIT_SMI] = PLAIN(EXTINT),
+	[SVM_EXIT_INIT] = DETAIL(INIT),
+	[SVM_EXIT_VINTR] = PLAIN(INTR_WINDOW),
+	[SVM_EXIT_VINTR + 1 ... SVM_EXIT_RDPMC - 1] = OTHER,
+	[SVM_EXIT_RDPMC] = INSN(RDPMC),
+	[SVM_EXIT_RDPMC + 1 ... SVM_EXIT_CPUID - 1] = OTHER,
+	[SVM_EXIT_CPUID] = INSN(CPUID),
+	[SVM_EXIT_RSM] = INSN(VIRT_INSN),
+	[SVM_EXIT_IRET] = DETAIL(NMI_WINDOW),
+	[SVM_EXIT_IRET + 1] = OTHER,
+	[SVM_EXIT_INVD] = INSN(CACHE),
+	[SVM_EXIT_PAUSE] = INSN(PAUSE),
+	[SVM_EXIT_HLT] = INSN(HLT),
+	[SVM_EXIT_HLT + 1] = OTHER,
+	[SVM_EXIT_INVLPGA] = INSN(VIRT_INSN),
+	[SVM_EXIT_IOIO] = DETAIL(IO),
+	[SVM_EXIT_MSR] = INSN(MSR_READ) | SVM_DETAIL,
+	[SVM_EXIT_TASK_SWITCH] = DETAIL(TASK_SWITCH),
+	[SVM_EXIT_FERR] = OTHER,
+	[SVM_EXIT_SHUTDOWN] = PLAIN(TRIPLE_FAULT),
+	[SVM_EXIT_VMRUN] = INSN(VIRT_INSN),
+	[SVM_EXIT_VMMCALL] = INSN(HYPERCALL),
+	[SVM_EXIT_VMLOAD ... SVM_EXIT_SKINIT] = INSN(VIRT_INSN),
+	[SVM_EXIT_SKINIT + 1 ... SVM_EXIT_WBINVD - 1] = OTHER,
+	[SVM_EXIT_WBINVD] = INSN(CACHE),
+	[SVM_EXIT_MONITOR ... SVM_EXIT_MWAIT_ARMED] = INSN(MONITOR),
+	[SVM_EXIT_XSETBV] = INSN(XSETBV),
+	[SVM_EXIT_RDPRU] = INSN(VIRT_INSN),
 };
 
-BUILD_ASSERT(HV_EXIT_KIND_COUNT <= INSN, "kinds and the flag share a byte");
+BUILD_ASSERT(HV_EXIT_KIND_COUNT <= SVM_KIND_MASK, "kinds and flags share a byte");
 
 /* Vectors whose delivery pushes an error code (APM vol. 2, 8.2). */
 #define ERROR_VECTORS                                                                              \
@@ -116,17 +118,26 @@ static void decode_cr_dr(const struct svm_vmcb *vmcb, struct hv_exit *exit)
 	exit->u.cr = (struct hv_exit_cr){ .cr = number, .gpr = gpr, .write = write };
 }
 
-/* The kinds with more to tell than their name. */
-static void decode_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
-			  struct hv_exit *exit)
+void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps, struct hv_exit *exit)
 {
+	if (likely(exit->kind == HV_EXIT_MSR_READ)) {
+		if (vmcb->exit_info1 & 1)
+			exit->kind = HV_EXIT_MSR_WRITE;
+		return;
+	}
+	exit->raw_reason = vmcb->exit_code;
+	exit->raw_info[0] = vmcb->exit_info1;
+	exit->raw_info[1] = vmcb->exit_info2;
+	if (vmcb->exit_code >= SVM_EXIT_TABLE_SIZE) {
+		exit->kind = HV_EXIT_UNKNOWN;
+		if (vmcb->exit_code == SVM_EXIT_NPF)
+			exit->kind = HV_EXIT_STAGE2;
+		else if (vmcb->exit_code == SVM_EXIT_INVALID)
+			exit->kind = HV_EXIT_ENTRY_FAILED;
+	}
 	switch (exit->kind) {
 	case HV_EXIT_IO:
 		decode_io(vmcb, exit);
-		break;
-	case HV_EXIT_MSR_READ:
-		if (vmcb->exit_info1 & 1)
-			exit->kind = HV_EXIT_MSR_WRITE;
 		break;
 	case HV_EXIT_STAGE2:
 		decode_npf(vmcb, caps, exit);
@@ -141,31 +152,6 @@ static void decode_detail(const struct svm_vmcb *vmcb, const struct hv_caps *cap
 	default:
 		break;
 	}
-}
-
-void svm_exit_decode(const struct svm_vmcb *vmcb, const struct hv_caps *caps, struct hv_exit *exit)
-{
-	uint64_t code = vmcb->exit_code;
-	uint8_t entry = HV_EXIT_UNKNOWN;
-	uint64_t len = 0;
-
-	if (likely(code < SVM_EXIT_TABLE_SIZE))
-		entry = kinds[code];
-	else if (code == SVM_EXIT_NPF)
-		entry = HV_EXIT_STAGE2;
-	else if (code == SVM_EXIT_INVALID)
-		entry = HV_EXIT_ENTRY_FAILED;
-
-	exit->kind = entry & ~INSN;
-	exit->raw_reason = code;
-	exit->raw_info[0] = vmcb->exit_info1;
-	exit->raw_info[1] = vmcb->exit_info2;
-	exit->insn_bytes_len = 0;
-	if ((entry & INSN) && caps->next_rip)
-		len = vmcb->nrip - vmcb->rip;
-	/* A CPU may leave nRIP 0 where it does not know. */
-	exit->insn_len = len <= HV_INSN_MAX ? (uint8_t)len : 0;
-	decode_detail(vmcb, caps, exit);
 }
 
 uint64_t svm_event_encode(const struct hv_event *ev)

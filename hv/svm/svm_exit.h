@@ -9,12 +9,46 @@
 #include "hv/backend.h"
 #include "hv/svm/svm_vmcb.h"
 
+/* A table entry is the kind and what else the exit has to tell. */
+#define SVM_KIND_MASK 0x3fu
+#define SVM_INSN      0x80u /* an instruction, whose length nRIP gives */
+#define SVM_DETAIL    0x40u /* svm_exit_detail() knows more */
+
+/** By exit code, up to SVM_EXIT_TABLE_SIZE. */
+extern const uint8_t svm_exit_kinds[SVM_EXIT_TABLE_SIZE];
+
+/** The rest of svm_exit_decode() for codes outside the table and entries with SVM_DETAIL. */
+void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
+		     struct hv_exit *exit);
+
 /**
  * Fill *exit from the VMCB of a finished run; the union only for kinds that use it.
  * @caps  next_rip and decode_assists say which fields of the VMCB mean anything
+ * Returns: whether the exit was more than its kind and length.
  */
-void svm_exit_decode(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
-		     struct hv_exit *exit);
+static inline bool svm_exit_decode(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
+				   struct hv_exit *exit)
+{
+	uint64_t code = vmcb->exit_code;
+	uint64_t len = 0;
+	uint8_t entry = SVM_DETAIL;
+
+	if (likely(code < SVM_EXIT_TABLE_SIZE))
+		entry = svm_exit_kinds[code];
+	exit->insn_bytes_len = 0;
+	exit->kind = entry & SVM_KIND_MASK;
+	if ((entry & SVM_INSN) && caps->next_rip) {
+		len = vmcb->nrip - vmcb->rip;
+		/* A CPU may leave nRIP 0 where it does not know. */
+		if (unlikely(len > HV_INSN_MAX))
+			len = 0;
+	}
+	exit->insn_len = (uint8_t)len;
+	if (likely(!(entry & SVM_DETAIL)))
+		return false;
+	svm_exit_detail(vmcb, caps, exit);
+	return true;
+}
 
 /** EVENTINJ for an event (15.20). */
 uint64_t svm_event_encode(const struct hv_event *ev);

@@ -29,7 +29,17 @@ static inline void svm_host_mce(void)
  * @host_pa  VMCB holding what svm_vmsave() stored on this CPU
  * Context:  IRQs off, preemption off; returns so. Pending NMIs and machine checks are taken
  *           before it returns.
+ * Returns:  @vcpu. Whoever goes on with that, and with what it points to, spares the compiler
+ *           from keeping its own copies across a call that leaves no register alone.
  */
-void svm_enter(struct vcpu *vcpu, uint64_t vmcb_pa, uint64_t host_pa);
+static inline struct vcpu *svm_enter(struct vcpu *vcpu, uint64_t vmcb_pa, uint64_t host_pa)
+{
+	__asm__ volatile("call svm_switch"
+			 : "+D"(vcpu), "+a"(vmcb_pa), "+d"(host_pa)
+			 :
+			 : "rbx", "rcx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+			   "r15", "cc", "memory");
+	return vcpu;
+}
 
 #endif

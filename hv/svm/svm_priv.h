@@ -29,7 +29,10 @@ struct svm_vm {
 #define SVM_EXTRA_TLB_CLEAR   (1u << 1) /* TLB_CONTROL is set: for one entry only */
 #define SVM_EXTRA_STEP_SHADOW (1u << 2) /* single-step until the interrupt shadow has passed */
 #define SVM_EXTRA_STEP_IRET   (1u << 3) /* single-step the IRET that ends NMI blocking */
-#define SVM_EXTRA_STEP        (SVM_EXTRA_STEP_SHADOW | SVM_EXTRA_STEP_IRET)
+#define SVM_EXTRA_STEP_CR8    (1u << 4) /* single-step the CR8 write that may open the way */
+#define SVM_EXTRA_STEP        (SVM_EXTRA_STEP_SHADOW | SVM_EXTRA_STEP_IRET | SVM_EXTRA_STEP_CR8)
+#define SVM_EXTRA_CR8         (1u << 5) /* CR8 is not 0: it may keep an interrupt out */
+#define SVM_EXTRA_INJECTED    (1u << 6) /* EVENTINJ is set: for one entry only */
 
 struct svm_vcpu {
 	struct svm_vmcb *vmcb;
@@ -38,6 +41,7 @@ struct svm_vcpu {
 	uint32_t extra;        /* SVM_EXTRA_* */
 	bool step_armed;       /* the entry under way is a single step */
 	bool step_tf;          /* and RFLAGS.TF in the VMCB is ours, not the guest's */
+	bool loaded;
 	bool nmi_blocked;      /* an NMI handler runs */
 	bool intr_window;
 	bool nmi_window;

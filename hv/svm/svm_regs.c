@@ -17,6 +17,7 @@ static const struct reg_place places[HV_REG_COUNT] = {
 	[HV_REG_CR0] = PLACE(cr0, SVM_CLEAN_CR),
 	[HV_REG_CR3] = PLACE(cr3, SVM_CLEAN_CR),
 	[HV_REG_CR4] = PLACE(cr4, SVM_CLEAN_CR),
+	[HV_REG_DR6] = PLACE(dr6, SVM_CLEAN_DR),
 	[HV_REG_DR7] = PLACE(dr7, SVM_CLEAN_DR),
 	[HV_REG_EFER] = PLACE(efer, SVM_CLEAN_CR),
 	[HV_REG_PAT] = PLACE(g_pat, SVM_CLEAN_NP),
@@ -45,22 +46,27 @@ uint64_t svm_reg_get(struct vcpu *vcpu, enum hv_reg reg)
 		return sv->vmcb->int_state & SVM_INT_SHADOW;
 	if (reg == HV_REG_NMI_BLOCKED)
 		return sv->nmi_blocked;
+	if (reg == HV_REG_DR6 && !sv->loaded)
+		return vcpu->dr6;
 	v = *reg_field(sv->vmcb, reg);
 	return reg == HV_REG_EFER ? v & ~HV_EFER_SVME : v;
 }
 
-void svm_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
+static __noinline void reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 {
 	struct svm_vcpu *sv = vcpu->svm;
 
 	switch (reg) {
 	case HV_REG_INTR_SHADOW:
 		/* STI and MOV SS are one bit here. */
-		sv->vmcb->int_state = value ? SVM_INT_SHADOW : 0;
+		sv->vmcb->int_state = SVM_INT_SHADOW;
 		return;
 	case HV_REG_NMI_BLOCKED:
 		svm_nmi_block(sv, value != 0);
 		return;
+	case HV_REG_DR6:
+		vcpu->dr6 = value;
+		break;
 	case HV_REG_EFER:
 		value |= HV_EFER_SVME; /* VMRUN refuses a guest without it (15.5.1) */
 		break;
@@ -69,6 +75,15 @@ void svm_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 	}
 	*reg_field(sv->vmcb, reg) = value;
 	svm_dirty(sv->vmcb, places[reg].clean);
+}
+
+void svm_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
+{
+	/* Every emulated instruction ends with this one. */
+	if (likely(reg == HV_REG_INTR_SHADOW && value == 0))
+		vcpu->svm->vmcb->int_state = 0;
+	else
+		reg_set(vcpu, reg, value);
 }
 
 static struct svm_vmcb_seg *seg_field(struct svm_vmcb *s, enum hv_seg seg)

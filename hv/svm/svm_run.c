@@ -68,19 +68,38 @@ void svm_nmi_block(struct svm_vcpu *sv, bool on)
 	svm_dirty(sv->vmcb, SVM_CLEAN_I);
 }
 
-static uint64_t inject(struct vcpu *vcpu)
+static __noinline void inject(struct vcpu *vcpu)
 {
+	struct svm_vcpu *sv = vcpu->svm;
 	struct hv_event *ev = &vcpu->inject;
 
 	if (ev->type == HV_EVENT_NMI)
-		svm_nmi_block(vcpu->svm, true);
+		svm_nmi_block(sv, true);
 	ev->valid = false;
-	return svm_event_encode(ev);
+	sv->vmcb->event_inj = svm_event_encode(ev);
+	sv->extra |= SVM_EXTRA_INJECTED;
+}
+
+/* CR8 writes exit only while CR8 keeps something out, and not while one is stepped over. */
+static void cr8_watch(struct vcpu *vcpu)
+{
+	struct svm_vcpu *sv = vcpu->svm;
+	uint32_t want = 0;
+
+	if (vcpu->cr8 == 0)
+		sv->extra &= ~(SVM_EXTRA_CR8 | SVM_EXTRA_STEP_CR8);
+	else if (!(sv->extra & SVM_EXTRA_STEP_CR8) && vlapic_tpr_blocked(vcpu) >= 0)
+		want = SVM_INTERCEPT_CR8_WRITE;
+	if (sv->vmcb->intercept_cr != want) {
+		sv->vmcb->intercept_cr = want;
+		svm_dirty(sv->vmcb, SVM_CLEAN_I);
+	}
 }
 
 /*
  * Run exactly one instruction, by RFLAGS.TF and the #DB intercept: the IRET after which NMIs
- * are open again, or the one in an interrupt shadow where the CPU would forget the shadow.
+ * are open again, a CR8 write, or the one in an interrupt shadow where the CPU would forget
+ * the shadow.
  */
 static void step_begin(struct svm_vcpu *sv)
 {
@@ -88,12 +107,12 @@ static void step_begin(struct svm_vcpu *sv)
 
 	if (!(c->int_state & SVM_INT_SHADOW))
 		sv->extra &= ~SVM_EXTRA_STEP_SHADOW;
-	if (c->event_inj) {
-		/* Delivery ends the shadow by itself, and its frame would carry our TF. */
-		sv->extra &= ~SVM_EXTRA_STEP_SHADOW;
+	if (sv->extra & SVM_EXTRA_INJECTED) {
+		/* Delivery ends the shadow by itself, and its frame would carry our TF. The IRET or
+		 * CR8 write comes up again. */
 		if (sv->extra & SVM_EXTRA_STEP_IRET)
 			svm_nmi_block(sv, true);
-		sv->extra &= ~SVM_EXTRA_STEP_IRET;
+		sv->extra &= ~SVM_EXTRA_STEP;
 	}
 	if (!(sv->extra & SVM_EXTRA_STEP))
 		return;
@@ -106,8 +125,10 @@ static void step_begin(struct svm_vcpu *sv)
 	svm_dirty(c, SVM_CLEAN_TPR);
 }
 
-static void run_before(struct svm_vcpu *sv)
+static __noinline void run_before(struct vcpu *vcpu)
 {
+	struct svm_vcpu *sv = vcpu->svm;
+
 	if (sv->extra & SVM_EXTRA_FLUSH) {
 		sv->extra &= ~SVM_EXTRA_FLUSH;
 		if (!svm_features.flush_by_asid) {
@@ -117,6 +138,8 @@ static void run_before(struct svm_vcpu *sv)
 			sv->extra |= SVM_EXTRA_TLB_CLEAR;
 		}
 	}
+	if (sv->extra & SVM_EXTRA_CR8)
+		cr8_watch(vcpu);
 	if (sv->extra & SVM_EXTRA_STEP)
 		step_begin(sv);
 }
@@ -147,72 +170,99 @@ static void step_end(struct svm_vcpu *sv)
 	sv->extra &= ~SVM_EXTRA_STEP;
 }
 
-static void run_after(struct svm_vcpu *sv)
+static __noinline void run_after(struct svm_vcpu *sv)
 {
-	if (sv->extra & SVM_EXTRA_TLB_CLEAR) {
+	if (sv->extra & SVM_EXTRA_TLB_CLEAR)
 		sv->vmcb->tlb_control = SVM_TLB_NONE;
-		sv->extra &= ~SVM_EXTRA_TLB_CLEAR;
-	}
+	if (sv->extra & SVM_EXTRA_INJECTED)
+		sv->vmcb->event_inj = 0;
+	sv->extra &= ~(SVM_EXTRA_TLB_CLEAR | SVM_EXTRA_INJECTED);
 	if (sv->extra & SVM_EXTRA_STEP)
 		step_end(sv);
 }
 
-/* Kinds that mean something to this file before anybody else sees them. */
-#define OWN_KINDS (BIT(HV_EXIT_NMI_WINDOW) | BIT(HV_EXIT_MCE) | BIT(HV_EXIT_ENTRY_FAILED))
-
-static void exit_own(struct svm_vcpu *sv, enum hv_exit_kind kind)
+/* Exits that mean something to this file before anybody else sees them. */
+static __noinline void exit_own(struct svm_vcpu *sv, struct hv_exit *exit)
 {
-	if (kind == HV_EXIT_MCE) {
+	struct svm_vmcb *c = sv->vmcb;
+
+	switch (exit->kind) {
+	case HV_EXIT_MCE:
 		svm_host_mce();
-	} else if (kind == HV_EXIT_ENTRY_FAILED) {
-		sv->vmcb->clean = 0;
-	} else {
+		break;
+	case HV_EXIT_ENTRY_FAILED:
+		c->clean = 0;
+		break;
+	case HV_EXIT_NMI_WINDOW:
 		/* IRET: NMIs stay blocked until it has completed, so run just that one. */
-		sv->vmcb->intercept1 &= ~SVM_I1_IRET;
-		svm_dirty(sv->vmcb, SVM_CLEAN_I);
+		c->intercept1 &= ~SVM_I1_IRET;
+		svm_dirty(c, SVM_CLEAN_I);
 		sv->extra |= SVM_EXTRA_STEP_IRET;
+		break;
+	case HV_EXIT_CR:
+		/* Only CR8 writes exit. What the guest writes is seen when it has. */
+		sv->extra |= SVM_EXTRA_STEP_CR8;
+		exit->kind = HV_EXIT_INTR_WINDOW;
+		break;
+	default:
+		break;
+	}
+}
+
+static inline void guest_in(struct vcpu *vcpu, struct svm_vcpu *sv, struct svm_vmcb *c)
+{
+	c->rax = vcpu->gpr[GPR_RAX];
+	c->rsp = vcpu->gpr[GPR_RSP];
+	c->rip = vcpu->rip;
+	c->rflags = vcpu->rflags;
+	if (unlikely(c->cr2 != vcpu->cr2)) {
+		c->cr2 = vcpu->cr2;
+		svm_dirty(c, SVM_CLEAN_CR2);
+	}
+	if (unlikely(c->v_tpr != vcpu->cr8)) {
+		c->v_tpr = vcpu->cr8;
+		svm_dirty(c, SVM_CLEAN_TPR);
+		sv->extra |= SVM_EXTRA_CR8;
+	}
+}
+
+static inline void guest_out(struct vcpu *vcpu, struct svm_vcpu *sv, struct svm_vmcb *c)
+{
+	vcpu->gpr[GPR_RAX] = c->rax;
+	vcpu->gpr[GPR_RSP] = c->rsp;
+	vcpu->rip = c->rip;
+	vcpu->rflags = c->rflags;
+	vcpu->cr2 = c->cr2;
+	if (unlikely(c->v_tpr != vcpu->cr8)) {
+		sv->extra |= SVM_EXTRA_CR8;
+		vlapic_cr8_set(vcpu, c->v_tpr);
 	}
 }
 
 void svm_run(struct vcpu *vcpu, struct hv_exit *exit)
 {
 	struct svm_vcpu *sv = vcpu->svm;
-	struct svm_vmcb *c = sv->vmcb;
-	uint8_t tpr = likely(vcpu->lapic) ? (uint8_t)vlapic_cr8_get(vcpu) : 0;
+	struct svm_vmcb *c;
 
-	c->rax = vcpu->gpr[GPR_RAX];
-	c->rsp = vcpu->gpr[GPR_RSP];
-	c->rip = vcpu->rip;
-	c->rflags = vcpu->rflags;
-	if (c->cr2 != vcpu->cr2) {
-		c->cr2 = vcpu->cr2;
-		svm_dirty(c, SVM_CLEAN_CR2);
-	}
-	if (c->v_tpr != tpr) {
-		c->v_tpr = tpr;
-		svm_dirty(c, SVM_CLEAN_TPR);
-	}
-	c->event_inj = unlikely(vcpu->inject.valid) ? inject(vcpu) : 0;
+	guest_in(vcpu, sv, sv->vmcb);
+	if (unlikely(vcpu->inject.valid))
+		inject(vcpu);
 	if (unlikely(sv->extra))
-		run_before(sv);
+		run_before(vcpu);
 
-	svm_enter(vcpu, sv->vmcb_pa, sv->host_pa);
+	vcpu = svm_enter(vcpu, sv->vmcb_pa, sv->host_pa);
 
+	sv = vcpu->svm;
+	c = sv->vmcb;
 	c->clean = SVM_CLEAN_ALL;
 	if (unlikely(sv->extra))
 		run_after(sv);
 	if (unlikely(c->int_state & SVM_INT_SHADOW) && svm_features.shadow_lost)
 		sv->extra |= SVM_EXTRA_STEP_SHADOW;
-	vcpu->gpr[GPR_RAX] = c->rax;
-	vcpu->gpr[GPR_RSP] = c->rsp;
-	vcpu->rip = c->rip;
-	vcpu->rflags = c->rflags;
-	vcpu->cr2 = c->cr2;
-	if (unlikely(c->v_tpr != tpr) && vcpu->lapic)
-		vlapic_cr8_set(vcpu, c->v_tpr);
-	vcpu->exitint.valid = unlikely(c->exit_int_info & SVM_EVENT_VALID) &&
-			      svm_event_decode(c->exit_int_info, &vcpu->exitint);
-	svm_exit_decode(c, &hv_caps, exit);
-	if (unlikely(OWN_KINDS & BIT(exit->kind)))
-		exit_own(sv, exit->kind);
+	guest_out(vcpu, sv, c);
+	if (unlikely(c->exit_int_info & SVM_EVENT_VALID) &&
+	    svm_event_decode(c->exit_int_info, &vcpu->exitint))
+		vcpu->exitint.valid = true;
+	if (svm_exit_decode(c, &hv_caps, exit))
+		exit_own(sv, exit);
 }

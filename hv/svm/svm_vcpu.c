@@ -153,6 +153,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
 	struct svm_vcpu *sv = vcpu->svm;
 	struct svm_cpu *c = &svm_cpus[this_cpu()->id];
 
+	sv->loaded = true;
 	sv->vmcb->dr6 = vcpu->dr6;
 	sv->vmcb->msrpm_pa = vcpu->vm->svm->msrpm_pa;
 	svm_dirty(sv->vmcb, SVM_CLEAN_DR | SVM_CLEAN_PERM);
@@ -170,9 +171,12 @@ void svm_vcpu_load(struct vcpu *vcpu)
 
 void svm_vcpu_unload(struct vcpu *vcpu)
 {
-	/* Where the core expects it while nothing is loaded: VMRUN and exits keep the guest's
-	 * DR6 in the VMCB, unlike DR0 to DR3. */
-	dr6_write(vcpu->svm->vmcb->dr6);
+	struct svm_vcpu *sv = vcpu->svm;
+
+	/* VMRUN and exits keep the guest's DR6 in the VMCB, unlike DR0 to DR3. */
+	vcpu->dr6 = sv->vmcb->dr6;
+	dr6_write(vcpu->dr6);
+	sv->loaded = false;
 }
 
 void svm_tlb_flush(struct vcpu *vcpu)

@@ -106,6 +106,8 @@ BUILD_ASSERT(offsetof(struct svm_vmcb, cr2) == 0x640, "VMCB layout");
 BUILD_ASSERT(offsetof(struct svm_vmcb, dbgctl) == 0x670, "VMCB layout");
 BUILD_ASSERT(sizeof(struct svm_vmcb) == 4096, "VMCB is a page");
 
+/* 0x000: reads in the low half, writes in the high one */
+#define SVM_INTERCEPT_CR8_WRITE (1u << 24)
 /* 0x00c */
 #define SVM_I1_INTR        (1u << 0)
 #define SVM_I1_NMI         (1u << 1)

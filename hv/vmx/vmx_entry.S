@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * World switch of the VMX backend: int vmx_enter(vcpu, resume, host_rsp).
+ * World switch of the VMX backend, called by vmx_enter() (vmx_insn.h) only.
+ * In: rdi vcpu, esi resume, rdx &host_rsp. Out: eax 0, or 1 when the entry was refused; rdi, rbp
+ * and rsp as before; all other registers are the guest's and of no use.
  *
  * The CPU loads the host's segments, GS base and control registers from the VMCS itself, and
  * RFLAGS with IF clear; only general registers are moved here.
@@ -10,16 +12,12 @@
 #define VMCS_HOST_RSP 0x6c14
 
 	.text
-	.globl vmx_enter
-	.type vmx_enter, @function
+	.globl vmx_switch
+	.hidden vmx_switch
+	.type vmx_switch, @function
 	.balign 64
-vmx_enter:
+vmx_switch:
 	pushq	%rbp
-	pushq	%rbx
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
 	pushq	%rdi
 	cmpq	%rsp, (%rdx)
 	je	1f
@@ -47,12 +45,14 @@ vmx_enter:
 	vmresume
 	jmp	3f
 2:	vmlaunch
-3:	/* Only a refused instruction gets here; the guest's values are lost but not needed. */
+3:	/* Only a refused instruction gets here. */
 	movl	$1, %eax
 	popq	%rdi
-	jmp	4f
+	popq	%rbp
+	ret
 
 	.globl vmx_exit_point
+	.hidden vmx_exit_point
 	.type vmx_exit_point, @function
 	.balign 64
 vmx_exit_point:
@@ -73,15 +73,10 @@ vmx_exit_point:
 	movq	%r14, VCPU_R14(%rdi)
 	movq	%r15, VCPU_R15(%rdi)
 	popq	VCPU_RDI(%rdi)
-	popq	%rdi
-	xorl	%eax, %eax
-4:	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbx
+	popq	%rax
 	popq	%rbp
+	xorl	%eax, %eax
 	ret
-	.size vmx_enter, . - vmx_enter
+	.size vmx_switch, . - vmx_switch
 
 	.section .note.GNU-stack, "", @progbits

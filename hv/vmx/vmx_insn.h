@@ -43,12 +43,12 @@ static inline bool vmx_ptrld(uint64_t vmcs_pa)
 	return !failed;
 }
 
-/* A field the CPU does not have reads as 0. */
+/* Pre: the CPU has the field; else the value is any. */
 static inline uint64_t vmx_read(uint64_t field)
 {
-	uint64_t v = 0;
+	uint64_t v;
 
-	__asm__ volatile("vmread %1, %0" : "+r"(v) : "r"(field) : "cc");
+	__asm__ volatile("vmread %1, %0" : "=r"(v) : "r"(field) : "cc");
 	return v;
 }
 
@@ -92,11 +92,21 @@ static inline void vmx_host_mce(void)
  * @vcpu      GPRs but RSP are taken and given back
  * @resume    0: VMLAUNCH, else VMRESUME
  * @host_rsp  last value written to the VMCS, kept up here
- * Returns:   0 after an exit; 1 when the instruction failed (error number in the VMCS, or
- *            none when there is no current VMCS).
+ * @failed    set to 0 after an exit, to 1 when the instruction failed (error number in the
+ *            VMCS, or none when there is no current VMCS)
+ * Returns:   @vcpu. Whoever goes on with that, and with what it points to, spares the compiler
+ *            from keeping its own copies across a call that leaves no register alone.
  * Context:   IRQs off.
  */
-int vmx_enter(struct vcpu *vcpu, int resume, uint64_t *host_rsp);
+static inline struct vcpu *vmx_enter(struct vcpu *vcpu, int resume, uint64_t *host_rsp, int *failed)
+{
+	__asm__ volatile("call vmx_switch"
+			 : "=a"(*failed), "+D"(vcpu), "+S"(resume), "+d"(host_rsp)
+			 :
+			 : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
+			   "memory");
+	return vcpu;
+}
 /** Where an exit arrives: VMCS_HOST_RIP. Not callable. */
 void vmx_exit_point(void);
 

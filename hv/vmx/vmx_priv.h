@@ -59,6 +59,7 @@ extern const uint32_t vmx_msr_index[VMX_MSR_COUNT];
 /* Work before the next entry that most entries do not have. */
 #define VMX_EXTRA_FLUSH (1u << 0) /* forget this vCPU's translations */
 #define VMX_EXTRA_PDPTE (1u << 1) /* PAE page-directory pointers may have changed */
+#define VMX_EXTRA_CR8   (1u << 2) /* CR8 is not 0: it may keep an interrupt out */
 
 struct vmx_vcpu {
 	/* Last value in the VMCS: written only when the vCPU's differs. */
@@ -67,11 +68,12 @@ struct vmx_vcpu {
 	uint32_t extra;  /* VMX_EXTRA_* */
 	int launched;
 	uint32_t proc;   /* processor-based controls as in the VMCS */
-	uint8_t tpr;     /* CR8 as in vapic and the threshold */
+	uint8_t cr8;     /* as VTPR in vapic has it */
 	bool loaded;     /* current on the CPU it is loaded on */
-	uint8_t *vapic;  /* virtual-APIC page: only VTPR at 0x80 is used */
+	uint8_t *vtpr;   /* in the virtual-APIC page, nothing else of which is used */
 
 	void *vmcs;
+	void *vapic;
 	uint64_t vmcs_pa;
 	uint64_t eptp;
 	uint64_t msr_bitmap_pa;

@@ -41,9 +41,13 @@ static uint64_t cr_get(uint64_t field, uint64_t shadow, uint64_t mask)
 	return (vmx_read(field) & ~mask) | (vmx_read(shadow) & mask);
 }
 
-static uint64_t reg_read(const struct vmx_vcpu *vx, enum hv_reg reg)
+static uint64_t reg_read(const struct vcpu *vcpu, enum hv_reg reg)
 {
+	const struct vmx_vcpu *vx = vcpu->vmx;
+
 	switch (reg) {
+	case HV_REG_DR6: /* in the CPU, not the VMCS */
+		return vx->loaded ? dr6_read() : vcpu->dr6;
 	case HV_REG_CR0:
 		return cr_get(VMCS_GUEST_CR0, VMCS_CR0_SHADOW, vmx_config.cr0_mask);
 	case HV_REG_CR4:
@@ -69,7 +73,7 @@ uint64_t vmx_reg_get(struct vcpu *vcpu, enum hv_reg reg)
 	uint64_t v;
 
 	vmx_access_begin(vcpu->vmx, &a);
-	v = reg_read(vcpu->vmx, reg);
+	v = reg_read(vcpu, reg);
 	vmx_access_end(vcpu->vmx, &a);
 	return v;
 }
@@ -106,9 +110,16 @@ static void intr_state_put(uint64_t mask, uint64_t value)
 		vmx_write(VMCS_GUEST_INTR_STATE, (old & ~mask) | value);
 }
 
-static void reg_write(struct vmx_vcpu *vx, enum hv_reg reg, uint64_t value)
+static void reg_write(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 {
+	struct vmx_vcpu *vx = vcpu->vmx;
+
 	switch (reg) {
+	case HV_REG_DR6:
+		vcpu->dr6 = value;
+		if (vx->loaded)
+			dr6_write(value);
+		break;
 	case HV_REG_INTR_SHADOW:
 		intr_state_put(VMX_INTR_STI | VMX_INTR_MOVSS,
 			       value & (VMX_INTR_STI | VMX_INTR_MOVSS));
@@ -147,13 +158,22 @@ static void reg_write(struct vmx_vcpu *vx, enum hv_reg reg, uint64_t value)
 BUILD_ASSERT(HV_REG_KERNEL_GS_BASE - HV_REG_STAR == VMX_MSR_KERNEL_GS_BASE - VMX_MSR_STAR,
 	     "the system-call MSRs stand in the same order in both lists");
 
-void vmx_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
+static __noinline void reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 {
 	struct vmx_access a;
 
 	vmx_access_begin(vcpu->vmx, &a);
-	reg_write(vcpu->vmx, reg, value);
+	reg_write(vcpu, reg, value);
 	vmx_access_end(vcpu->vmx, &a);
+}
+
+void vmx_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
+{
+	/* Every emulated instruction ends with this one, and rarely finds anything to do. */
+	if (likely(reg == HV_REG_INTR_SHADOW && value == 0 && vcpu->vmx->loaded &&
+		   !(vmx_read(VMCS_GUEST_INTR_STATE) & (VMX_INTR_STI | VMX_INTR_MOVSS))))
+		return;
+	reg_set(vcpu, reg, value);
 }
 
 /* ES to TR have four fields each, two apart; GDTR and IDTR have two. */

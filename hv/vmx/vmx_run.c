@@ -13,8 +13,6 @@
 #include "hv/vmx/vmx_priv.h"
 #include "kernel/arch/cpu.h"
 
-#define VTPR 0x80u /* in the virtual-APIC page */
-
 /* DR6 after a #DB that the bitmap caught: the CPU leaves the causes in the qualification. */
 #define DR6_TRAPS    0xfull
 #define DR6_CAUSES   (DR6_TRAPS | BIT(13) | BIT(14) | BIT(15)) /* B0-B3, BD, BS, BT */
@@ -56,7 +54,7 @@ void vmx_nmi_window(struct vcpu *vcpu, bool on)
 	proc_put(vcpu->vmx, VMX_PROC_NMI_WINDOW, on);
 }
 
-static void inject(struct vcpu *vcpu)
+static __noinline void inject(struct vcpu *vcpu)
 {
 	struct hv_event *ev = &vcpu->inject;
 	uint32_t info = vmx_event_encode(ev, !(vmx_read(VMCS_GUEST_CR0) & HV_CR0_PE));
@@ -86,7 +84,20 @@ static void pdptes_load(struct vcpu *vcpu)
 		vmx_write(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
 }
 
-static void run_before(struct vcpu *vcpu)
+/* The exit when CR8 falls below the threshold is wanted only while CR8 keeps something out. */
+static void cr8_watch(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+	int blocked = vcpu->cr8 ? vlapic_tpr_blocked(vcpu) : -1;
+
+	if (vcpu->cr8 == 0)
+		vx->extra &= ~VMX_EXTRA_CR8;
+	if (vmx_config.tpr_shadow)
+		vmx_write(VMCS_TPR_THRESHOLD,
+			  blocked < 0 ? 0 : MIN((unsigned int)blocked >> 4, vcpu->cr8));
+}
+
+static __noinline void run_before(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vx = vcpu->vmx;
 
@@ -94,27 +105,9 @@ static void run_before(struct vcpu *vcpu)
 		vmx_tlb_drop(vx);
 	if (vx->extra & VMX_EXTRA_PDPTE)
 		pdptes_load(vcpu);
-	vx->extra = 0;
-}
-
-/* The guest's CR8 is VTPR; the exit when it falls below the threshold is wanted only while it
- * keeps something out. */
-static void tpr_in(struct vcpu *vcpu, uint8_t tpr)
-{
-	struct vmx_vcpu *vx = vcpu->vmx;
-	int blocked = vlapic_tpr_blocked(vcpu);
-
-	vx->tpr = tpr;
-	vx->vapic[VTPR] = (uint8_t)(tpr << 4);
-	vmx_write(VMCS_TPR_THRESHOLD, blocked < 0 ? 0 : MIN((unsigned int)blocked >> 4, tpr));
-}
-
-static void tpr_out(struct vcpu *vcpu)
-{
-	struct vmx_vcpu *vx = vcpu->vmx;
-
-	vx->tpr = vx->vapic[VTPR] >> 4;
-	vlapic_cr8_set(vcpu, vx->tpr);
+	vx->extra &= ~(VMX_EXTRA_FLUSH | VMX_EXTRA_PDPTE);
+	if (vx->extra & VMX_EXTRA_CR8)
+		cr8_watch(vcpu);
 }
 
 static void db_causes(const struct hv_exit *exit, uint64_t qual)
@@ -137,10 +130,11 @@ static void nmi_unblock_undo(struct vcpu *vcpu, const struct vmx_exit_raw *raw, 
 }
 
 /* Exits that carry more than a length. */
-static void exit_detail(struct vcpu *vcpu, struct hv_exit *exit, uint32_t need)
+static __noinline void exit_detail(struct vcpu *vcpu, struct hv_exit *exit, uint32_t reason, uint32_t need)
 {
 	struct vmx_exit_raw raw = { 0 };
 
+	exit->raw_reason = reason;
 	raw.qual = vmx_read(VMCS_EXIT_QUAL);
 	exit->raw_info[0] = raw.qual;
 	if (need & VMX_NEED_GPA) {
@@ -168,77 +162,99 @@ static void exit_detail(struct vcpu *vcpu, struct hv_exit *exit, uint32_t need)
 	case HV_EXIT_STAGE2:
 		nmi_unblock_undo(vcpu, &raw, need);
 		break;
+	case HV_EXIT_ENTRY_FAILED:
+		if (VMX_REASON_BASIC(reason) == VMX_REASON_ENTRY_MCE)
+			vmx_host_mce();
+		break;
 	default:
 		break;
 	}
 }
 
-static void exit_translate(struct vcpu *vcpu, struct hv_exit *exit)
+/* An event was being delivered when the exit came. */
+static __noinline void event_cut_short(struct vcpu *vcpu, uint32_t info)
+{
+	vcpu->exitint.valid = vmx_event_decode(info, (uint32_t)vmx_read(VMCS_IDT_ERROR),
+					       (uint32_t)vmx_read(VMCS_EXIT_INSN_LEN),
+					       &vcpu->exitint);
+}
+
+static inline void exit_translate(struct vcpu *vcpu, struct hv_exit *exit)
 {
 	uint32_t reason = (uint32_t)vmx_read(VMCS_EXIT_REASON);
 	const struct vmx_reason_desc *d = vmx_reason_find(reason);
 	uint32_t idt = (uint32_t)vmx_read(VMCS_IDT_INFO);
 
 	exit->kind = d->kind;
-	exit->raw_reason = reason;
 	exit->insn_bytes_len = 0;
 	exit->insn_len = 0;
-	if (d->need & VMX_NEED_LEN)
+	if (likely(d->need & VMX_NEED_LEN))
 		exit->insn_len = (uint8_t)vmx_read(VMCS_EXIT_INSN_LEN);
-	vcpu->exitint.valid = unlikely(idt & VMX_INTR_VALID) && !(reason >> 31) &&
-			      vmx_event_decode(idt, (uint32_t)vmx_read(VMCS_IDT_ERROR),
-					       (uint32_t)vmx_read(VMCS_EXIT_INSN_LEN),
-					       &vcpu->exitint);
+	/* The field is not written when the entry failed. */
+	if (unlikely(idt & VMX_INTR_VALID) && d->kind != HV_EXIT_ENTRY_FAILED)
+		event_cut_short(vcpu, idt);
 	if (unlikely(d->need & ~VMX_NEED_LEN))
-		exit_detail(vcpu, exit, d->need);
-	if (unlikely(reason >> 31) && VMX_REASON_BASIC(reason) == VMX_REASON_ENTRY_MCE)
-		vmx_host_mce();
+		exit_detail(vcpu, exit, reason, d->need);
 }
 
 /* VMLAUNCH or VMRESUME itself said no: the instruction error tells why (SDM vol. 3, 31.4). */
-static void entry_refused(struct vcpu *vcpu, struct hv_exit *exit)
+static __noinline void entry_refused(struct hv_exit *exit)
 {
 	exit->kind = HV_EXIT_ENTRY_FAILED;
 	exit->raw_reason = ~0ull;
 	exit->raw_info[0] = vmx_read(VMCS_INSN_ERROR);
 	exit->raw_info[1] = 0;
 	exit->insn_len = exit->insn_bytes_len = 0;
-	vcpu->exitint.valid = false;
 }
 
-void vmx_run(struct vcpu *vcpu, struct hv_exit *exit)
+static inline void guest_in(struct vcpu *vcpu, struct vmx_vcpu *vx)
 {
-	struct vmx_vcpu *vx = vcpu->vmx;
-
 	if (vcpu->rip != vx->rip)
 		vmx_write(VMCS_GUEST_RIP, vcpu->rip);
 	if (unlikely(vcpu->rflags != vx->rflags))
 		vmx_write(VMCS_GUEST_RFLAGS, vcpu->rflags);
 	if (unlikely(vcpu->gpr[GPR_RSP] != vx->rsp))
 		vmx_write(VMCS_GUEST_RSP, vcpu->gpr[GPR_RSP]);
-	if (unlikely(vcpu->inject.valid))
-		inject(vcpu);
-	if (unlikely(vx->extra))
-		run_before(vcpu);
-	if (likely(vx->vapic && vcpu->lapic)) {
-		uint8_t tpr = (uint8_t)vlapic_cr8_get(vcpu);
-
-		if (unlikely(tpr | vx->tpr))
-			tpr_in(vcpu, tpr);
+	if (unlikely(vcpu->cr8 != vx->cr8)) {
+		vx->cr8 = vcpu->cr8;
+		*vx->vtpr = (uint8_t)(vx->cr8 << 4);
+		vx->extra |= VMX_EXTRA_CR8;
 	}
 	if (unlikely(cr2_read() != vcpu->cr2))
 		cr2_write(vcpu->cr2);
+}
 
-	if (unlikely(vmx_enter(vcpu, vx->launched, &vx->host_rsp))) {
-		entry_refused(vcpu, exit);
-		return;
-	}
-	vx->launched = 1;
+static inline void guest_out(struct vcpu *vcpu, struct vmx_vcpu *vx)
+{
 	vcpu->cr2 = cr2_read();
 	vcpu->rip = vx->rip = vmx_read(VMCS_GUEST_RIP);
 	vcpu->rflags = vx->rflags = vmx_read(VMCS_GUEST_RFLAGS);
 	vcpu->gpr[GPR_RSP] = vx->rsp = vmx_read(VMCS_GUEST_RSP);
-	if (vx->vapic && unlikely(vx->vapic[VTPR] >> 4 != vx->tpr) && vcpu->lapic)
-		tpr_out(vcpu);
+	if (unlikely(*vx->vtpr >> 4 != vx->cr8)) {
+		vx->cr8 = *vx->vtpr >> 4;
+		vx->extra |= VMX_EXTRA_CR8;
+		vlapic_cr8_set(vcpu, vx->cr8);
+	}
+}
+
+void vmx_run(struct vcpu *vcpu, struct hv_exit *exit)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+	int failed;
+
+	guest_in(vcpu, vx);
+	if (unlikely(vcpu->inject.valid))
+		inject(vcpu);
+	if (unlikely(vx->extra))
+		run_before(vcpu);
+
+	vcpu = vmx_enter(vcpu, vx->launched, &vx->host_rsp, &failed);
+
+	if (unlikely(failed)) {
+		entry_refused(exit);
+		return;
+	}
+	vcpu->vmx->launched = 1;
+	guest_out(vcpu, vcpu->vmx);
 	exit_translate(vcpu, exit);
 }

@@ -17,6 +17,7 @@
 
 #define PAT_RESET 0x0007040600070406ull
 #define CR0_RESET (HV_CR0_ET | HV_CR0_NW | HV_CR0_CD)
+#define DR6_RESET 0xffff0ff0ull
 #define DR7_RESET 0x400ull
 
 void vmx_vmcs_init(struct vcpu *vcpu)
@@ -50,7 +51,7 @@ void vmx_vmcs_init(struct vcpu *vcpu)
 	vmx_write(VMCS_TSC_OFFSET, 0);
 	if (vx->vpid)
 		vmx_write(VMCS_VPID, vx->vpid);
-	if (vx->vapic) {
+	if (vmx_config.tpr_shadow) {
 		vmx_write(VMCS_VIRTUAL_APIC, va_to_hpa(vx->vapic).v);
 		vmx_write(VMCS_TPR_THRESHOLD, 0);
 	}
@@ -118,6 +119,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 	for (unsigned int r = 0; r < HV_REG_COUNT; r++)
 		vmx_reg_set(vcpu, r, 0);
 	vmx_reg_set(vcpu, HV_REG_CR0, CR0_RESET);
+	vmx_reg_set(vcpu, HV_REG_DR6, DR6_RESET);
 	vmx_reg_set(vcpu, HV_REG_DR7, DR7_RESET);
 	vmx_reg_set(vcpu, HV_REG_PAT, PAT_RESET);
 	vmx_write(VMCS_GUEST_ACTIVITY, 0);

@@ -11,6 +11,8 @@
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
 
+#define VTPR_OFFSET 0x80u /* SDM vol. 3, 30.1.1 */
+
 const uint32_t vmx_msr_index[VMX_MSR_COUNT] = {
 	[VMX_MSR_STAR] = 0xc0000081,
 	[VMX_MSR_LSTAR] = 0xc0000082,
@@ -97,20 +99,19 @@ int vmx_vcpu_init(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vx = kzalloc(sizeof(*vx), MEM_VM);
 	struct vmx_access a;
-	void *vapic = NULL;
 	int err;
 
 	if (!vx)
 		return -RAY_ENOMEM;
 	vcpu->vmx = vx;
 	err = page_take(&vx->vmcs);
-	if (!err && vmx_config.tpr_shadow)
-		err = page_take(&vapic);
-	vx->vapic = vapic;
+	if (!err)
+		err = page_take(&vx->vapic);
 	if (err) {
 		vmx_vcpu_fini(vcpu);
 		return err;
 	}
+	vx->vtpr = (uint8_t *)vx->vapic + VTPR_OFFSET;
 	*(uint32_t *)vx->vmcs = vmx_config.revision;
 	vx->vmcs_pa = va_to_hpa(vx->vmcs).v;
 	vx->eptp = vmx_eptp(vcpu->vm->mem.s2.root);
@@ -174,6 +175,7 @@ void vmx_vcpu_load(struct vcpu *vcpu)
 	}
 	for (unsigned int i = 0; i < VMX_MSR_COUNT; i++)
 		wrmsr(vmx_msr_index[i], vx->msr[i]);
+	dr6_write(vcpu->dr6);
 }
 
 void vmx_vcpu_unload(struct vcpu *vcpu)
@@ -182,6 +184,7 @@ void vmx_vcpu_unload(struct vcpu *vcpu)
 
 	for (unsigned int i = 0; i < VMX_MSR_COUNT; i++)
 		vx->msr[i] = rdmsr(vmx_msr_index[i]);
+	vcpu->dr6 = dr6_read();
 	vx->loaded = false;
 	make_clear(&vmx_cpus[this_cpu()->id], vx);
 }
