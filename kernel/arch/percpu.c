@@ -6,6 +6,7 @@
 
 static struct cpu cpus[CPU_MAX];
 static unsigned int cpus_used;
+static uint64_t boot_counters[CPU_COUNTERS_MAX]; /* used before there is a heap */
 
 unsigned int cpu_count(void)
 {
@@ -24,6 +25,8 @@ struct cpu *percpu_prepare(unsigned int id, uint32_t apic_id)
 	c->self = c;
 	c->id = id;
 	c->apic_id = apic_id;
+	if (id == 0)
+		c->counters = boot_counters;
 	return c;
 }
 

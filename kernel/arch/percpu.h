@@ -9,6 +9,7 @@
 #include "kernel/lib/types.h"
 
 #define CPU_MAX 64u
+#define CPU_COUNTERS_MAX 256u /* linker.ld checks */
 
 struct thread;
 struct hv_cpu;
@@ -24,6 +25,7 @@ struct cpu {
 	volatile uint32_t online;
 	struct hv_cpu *hv;         /* the hypervisor's per-CPU part, hv/ owns it */
 	uint64_t epoch;            /* 0 outside a reader section */
+	uint64_t *counters;        /* kernel/counter.h */
 	/* arch, sched, time and irq keep their own per-CPU arrays indexed by id. */
 } __cacheline;
 

@@ -4,9 +4,13 @@
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/lapic.h"
 #include "kernel/arch/percpu.h"
+#include "kernel/counter.h"
 #include "kernel/irq/irq.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/sched/thread.h"
+
+COUNTER(kicks, "ipi.kicks", "kicks sent");
+COUNTER(calls, "ipi.calls", "functions called on other CPUs");
 
 /*
  * One call at a time in the whole system. Interrupts stay on while a CPU waits for its turn
@@ -27,6 +31,7 @@ static bool reachable(unsigned int cpu)
 
 void ipi_kick(unsigned int cpu)
 {
+	counter_inc(kicks);
 	lapic_ipi(cpu_get(cpu)->apic_id, VECTOR_KICK);
 }
 
@@ -65,6 +70,7 @@ static void call_here(void (*fn)(void *arg), void *arg)
 /* Ask CPU @cpu. The lock is held. */
 static void call_send(unsigned int cpu)
 {
+	counter_inc(calls);
 	__atomic_add_fetch(&call.left, 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&call.wanted[cpu], 1, __ATOMIC_RELEASE);
 	lapic_ipi(cpu_get(cpu)->apic_id, VECTOR_CALL);

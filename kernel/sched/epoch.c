@@ -2,12 +2,15 @@
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/arch/preempt.h"
+#include "kernel/counter.h"
 #include "kernel/panic.h"
 #include "kernel/sched/epoch_logic.h"
 #include "kernel/sched/sched_priv.h"
 #include "kernel/sched/thread.h"
 
 #define SYNC_WAIT_NS 50000ull
+
+COUNTER(freed, "epoch.freed", "objects freed after their readers had left");
 
 static uint64_t global_epoch = EPOCH_FIRST;
 static struct epoch_entry *retired; /* pushed by any CPU, taken whole by housekeeping */
@@ -75,6 +78,7 @@ bool epoch_reclaim(void)
 		*from = one->next;
 		if (epoch_passed(one->epoch)) {
 			one->fn(one);
+			counter_inc(freed);
 		} else {
 			one->next = left;
 			left = one;

@@ -4,6 +4,7 @@
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/preempt.h"
 #include "kernel/arch/switch.h"
+#include "kernel/counter.h"
 #include "kernel/irq/ipi.h"
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
@@ -13,6 +14,12 @@
 #define WAKE_CREDIT_NS 3000000ull /* a sleeper's advantage over those who did not sleep */
 #define WAKE_GRAN_NS   1000000ull /* smaller advantages do not interrupt who runs */
 #define PUSH_EVERY     4u         /* slices between looks at the other CPUs */
+
+COUNTER(switches, "sched.switches", "thread switches");
+COUNTER(slices, "sched.slices", "time slices used up");
+COUNTER(pulls, "sched.pulls", "threads taken over by an idle CPU");
+COUNTER(pushes, "sched.pushes", "threads given away by a busy CPU");
+COUNTER(resched_ipis, "sched.ipis", "interrupts sent because of a wake-up");
 
 static struct runq runqs[CPU_MAX];
 static uint64_t idle_mask; /* CPUs in their idle loop, not yet claimed by a waker */
@@ -111,10 +118,12 @@ static void notify(struct runq *rq, const struct thread *t)
 		c->need_resched = 1;
 	else if (rq->slice_armed || t->ent.cls != running->ent.cls)
 		return; /* its turn comes by itself */
-	if (c != this_cpu())
+	if (c != this_cpu()) {
+		counter_inc(resched_ipis);
 		ipi_resched(id);
-	else if (!c->need_resched)
+	} else if (!c->need_resched) {
 		slice_update(rq, false);
+	}
 }
 
 /* Put a runnable thread that is on no queue on that of @cpu. IRQs off, no lock held. */
@@ -226,7 +235,7 @@ static void pull(struct runq *rq, unsigned int id)
 		return;
 	spin_lock(&rq->lock);
 	runq_order_add(&rq->order, &t->ent, credit_tsc);
-	rq->pulls++;
+	counter_inc(pulls);
 	spin_unlock(&rq->lock);
 }
 
@@ -241,7 +250,7 @@ static void push(struct runq *rq, unsigned int id)
 	t = steal(rq, to);
 	if (!t)
 		return;
-	rq->pushes++;
+	counter_inc(pushes);
 	idle_claim(to);
 	enqueue_on(t, to, credit_tsc);
 }
@@ -252,6 +261,7 @@ static void slice_expired(struct timer *timer)
 	struct cpu *c = this_cpu();
 
 	rq->slice_armed = false;
+	counter_inc(slices);
 	if (++rq->slices % PUSH_EVERY == 0)
 		push(rq, c->id);
 	c->need_resched = 1;
@@ -280,11 +290,11 @@ static void switch_finish(struct thread *prev)
 		self->hooks->sched_in(self, self->hooks->arg);
 }
 
-static void switch_to(struct runq *rq, struct thread *prev, struct thread *next)
+static void switch_to(struct thread *prev, struct thread *next)
 {
 	if (prev->hooks && prev->hooks->sched_out)
 		prev->hooks->sched_out(prev, prev->hooks->arg);
-	rq->switches++;
+	counter_inc(switches);
 	next->switches++;
 	this_cpu()->current = next;
 	switch_finish(switch_stack(prev, &prev->sp, next->sp));
@@ -333,7 +343,7 @@ void sched_switch(enum sched_why why)
 	spin_unlock(&rq->lock);
 	slice_update(rq, next != prev);
 	if (next != prev)
-		switch_to(rq, prev, next);
+		switch_to(prev, next);
 }
 
 void thread_begin(struct thread *prev)
@@ -471,16 +481,4 @@ void sched_cpu_init(unsigned int cpu, struct thread *running, struct thread *idl
 	slice_tsc = time_ns_to_tsc(SLICE_NS);
 	credit_tsc = time_ns_to_tsc(WAKE_CREDIT_NS);
 	gran_tsc = time_ns_to_tsc(WAKE_GRAN_NS);
-}
-
-void sched_stats_get(unsigned int cpu, struct sched_stats *out)
-{
-	const struct runq *rq = &runqs[cpu];
-
-	*out = (struct sched_stats){
-		.switches = rq->switches,
-		.pulls = rq->pulls,
-		.pushes = rq->pushes,
-		.queued = rq->order.count,
-	};
 }

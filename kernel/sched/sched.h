@@ -38,10 +38,4 @@ void sched_ipi(void);
 /* Between sched.c and thread.c. */
 void sched_cpu_init(unsigned int cpu, struct thread *running, struct thread *idle);
 
-struct sched_stats {
-	uint64_t switches, pulls, pushes;
-	unsigned int queued; /* waiting threads */
-};
-void sched_stats_get(unsigned int cpu, struct sched_stats *out);
-
 #endif

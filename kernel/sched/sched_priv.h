@@ -64,7 +64,6 @@ struct runq {
 	struct timer slice;
 	bool slice_armed;        /* own CPU only */
 	uint32_t slices;         /* own CPU only */
-	uint64_t switches, pulls, pushes;
 } __cacheline;
 
 /* Why a thread calls the scheduler. */

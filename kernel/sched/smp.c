@@ -12,6 +12,7 @@
 #include "kernel/arch/percpu.h"
 #include "kernel/arch/trampoline.h"
 #include "kernel/arch/trap.h"
+#include "kernel/counter.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
@@ -144,7 +145,9 @@ static int ap_start(unsigned int id, uint32_t apic_id)
 
 	ap.cpu = percpu_prepare(id, apic_id);
 	ap.lacks = NULL;
-	err = irq_cpu_prepare(id);
+	err = counter_cpu_prepare(id);
+	if (!err)
+		err = irq_cpu_prepare(id);
 	if (err)
 		return err;
 	err = ist_create(id, ist);

@@ -66,7 +66,5 @@ uint64_t timer_next_tsc(void);
 
 /** The timer interrupt. Context: interrupt, from irq/. */
 void timer_interrupt(void);
-/** Timers of this CPU that fired since boot. */
-uint64_t timer_fired(unsigned int cpu);
 
 #endif

@@ -2,14 +2,17 @@
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/lapic.h"
 #include "kernel/arch/percpu.h"
+#include "kernel/counter.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/time/time.h"
+
+COUNTER(fired, "timer.fired", "timers that came due");
+COUNTER(early, "timer.empty", "timer interrupts with nothing due");
 
 struct timer_queue {
 	struct spinlock lock;
 	struct pheap heap;
 	struct timer *running; /* its callback is being called */
-	uint64_t fired;
 } __cacheline;
 
 static struct timer_queue queues[CPU_MAX] = {
@@ -137,12 +140,14 @@ void timer_interrupt(void)
 {
 	struct timer_queue *q = &queues[this_cpu()->id];
 	struct timer *t;
+	bool any = false;
 
 	spin_lock(&q->lock);
 	while ((t = first(q)) != NULL && t->deadline_tsc <= rdtsc()) {
 		take_out(q, t);
 		q->running = t;
-		q->fired++;
+		counter_inc(fired);
+		any = true;
 		spin_unlock(&q->lock);
 		t->fn(t);
 		spin_lock(&q->lock);
@@ -151,10 +156,7 @@ void timer_interrupt(void)
 	/* It fired early, or for another timer; without one it stays silent by itself. */
 	if (t)
 		program(q);
+	if (!any)
+		counter_inc(early);
 	spin_unlock(&q->lock);
-}
-
-uint64_t timer_fired(unsigned int cpu)
-{
-	return queues[cpu].fired;
 }
