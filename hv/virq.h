@@ -78,6 +78,7 @@ int vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value, bool fast)
 int vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value, bool fast);
 /** xAPIC page access at the APIC base. @off 0..0xFFF. */
 bool vlapic_mmio(struct vcpu *vcpu, uint32_t off, bool write, uint32_t *value, bool fast);
+/** IA32_APIC_BASE: page address, BSP, EXTD and EN bits. */
 uint64_t vlapic_base(const struct vcpu *vcpu);
 
 /** Send an IPI as if ICR had been written (KVM PV IPI, SDM 10.6.1). Trust: icr. */

@@ -207,7 +207,7 @@ int vlapic_pv_eoi_set(struct vcpu *vcpu, uint64_t msr)
 
 uint64_t vlapic_base(const struct vcpu *vcpu)
 {
-	return vcpu->lapic->base & ~(PAGE_SIZE - 1);
+	return vcpu->lapic->base;
 }
 
 /* State after INIT; base, mode and ID stay (SDM vol. 3, 10.4.7.3 and 10.12.5.1). */

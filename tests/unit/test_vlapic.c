@@ -81,7 +81,7 @@ static void test_reset_values(void **state)
 	assert_int_equal(v, 0xfee00900);
 	assert_int_equal(vlapic_msr_read(cpu(2), 0x1b, &v, true), 0);
 	assert_int_equal(v, 0xfee00800);
-	assert_int_equal(vlapic_base(cpu(2)), 0xfee00000);
+	assert_int_equal(vlapic_base(cpu(2)), 0xfee00800);
 	assert_int_equal(rd(2, 0x20), 2u << 24);
 	assert_int_equal(rd(2, 0x30), 0x50014);
 	assert_int_equal(rd(2, 0xe0), 0xffffffff);
@@ -340,7 +340,7 @@ static void test_base_transitions(void **state)
 	assert_int_equal(wrmsr_try(1, 0x1b, 0xfee00c00), -RAY_EFAULT); /* off to x2APIC */
 	assert_int_equal(virq_msi_send(vm, 0xfee01000, 0x441), 0); /* off hears nothing */
 	assert_int_equal(wrmsr_try(1, 0x1b, 0xfed00800), 0);
-	assert_int_equal(vlapic_base(cpu(1)), 0xfed00000);
+	assert_int_equal(vlapic_base(cpu(1)), 0xfed00800);
 	assert_int_equal(vlapic_msr_read(cpu(1), 0x1b, &v, true), 0);
 	assert_int_equal(v, 0xfed00800);
 	assert_int_equal(rd(1, 0xf0), 0xff); /* power-up state after enabling */
