@@ -217,7 +217,7 @@ static int run_alloc(uint64_t pages, hpa_t *out)
 		return err;
 	*out = base;
 	/* Halve: keep what lies in the run, descend where its end falls inside. */
-	while (at + (1ull << order) > pages) {
+	while (order > 0 && at + (1ull << order) > pages) {
 		page_split(HPA(base.v + (at << PAGE_SHIFT)), order);
 		order--;
 		if (pages - at > 1ull << order)
