@@ -16,7 +16,9 @@
 #define STS_TMR       0x0001u
 #define STS_GBL       0x0020u
 #define STS_PWRBTN    0x0100u
-#define EN_IMPLEMENTED (STS_TMR | STS_GBL | STS_PWRBTN)
+#define EN_RTC        0x0400u /* can be set, never fires: the FADT sends RTC alarms by IRQ 8 */
+#define STS_IMPLEMENTED (STS_TMR | STS_GBL | STS_PWRBTN)
+#define EN_IMPLEMENTED  (STS_IMPLEMENTED | EN_RTC)
 #define CNT_SCI_EN    0x0001u
 #define CNT_SLP_TYP(v) (((v) >> 10) & 7u)
 #define CNT_SLP_EN    0x2000u
@@ -209,7 +211,7 @@ static int vpm_load(struct vdev *d, struct state_buf *b, uint32_t version)
 	uint16_t sts = state_get_u16(b), en = state_get_u16(b), cnt = state_get_u16(b);
 	uint64_t toggles = state_get_u64(b), since = state_get_u64(b), flags;
 
-	if (version != d->ops->state_version || b->bad || (sts & ~EN_IMPLEMENTED) ||
+	if (version != d->ops->state_version || b->bad || (sts & ~STS_IMPLEMENTED) ||
 	    (en & ~EN_IMPLEMENTED) || !(cnt & CNT_SCI_EN) || (cnt & CNT_SLP_EN) ||
 	    since >= 1ull << 62 || toggles > since)
 		return -RAY_EINVAL;
