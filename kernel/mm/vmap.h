@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel's address space: W^X, NX, device mappings and stacks with guard pages.
- * Layout is in docs/architecture.md. Locking: own spinlock. Context: IRQs on or off, not NMI.
+ * Layout is in docs/memory.md. Locking: own spinlock. Context: IRQs on or off, not NMI.
  */
 #ifndef RAYOS_KERNEL_MM_VMAP_H
 #define RAYOS_KERNEL_MM_VMAP_H
