@@ -47,9 +47,7 @@ static enum hv_exit_kind run(struct rig *r)
 		hv_backend->run(r->v, &r->exit);
 		if (r->exit.kind != HV_EXIT_EXTINT && r->exit.kind != HV_EXIT_NMI)
 			break;
-		irq_enable();
-		cpu_relax();
-		irq_disable();
+		irq_window();
 	}
 	return r->exit.kind;
 }
