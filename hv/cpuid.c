@@ -304,5 +304,5 @@ void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]
 	if (leaf == 1 && (hv_backend->reg_get(v, HV_REG_CR4) & HV_CR4_OSXSAVE) != 0)
 		out[2] |= (uint32_t)L1_ECX_OSXSAVE;
 	else if (leaf == 0xd && subleaf == 0)
-		out[1] = xsave_size(v->xcr0);
+		out[1] = xsave_size(v->loaded ? xgetbv0() : v->xcr0); /* see fpu_out() */
 }

@@ -20,9 +20,9 @@
 
 /* --- the kick protocol, sender's side (vcpu.h) --- */
 
-void vcpu_request(struct vcpu *v, uint64_t bits)
+/* Pre: what the vCPU must see is written, with a full barrier behind it. */
+static void notify(struct vcpu *v)
 {
-	__atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
 	switch (v->mode) {
 	case VCPU_IN_GUEST:
 		ipi_kick(v->cpu);
@@ -35,9 +35,16 @@ void vcpu_request(struct vcpu *v, uint64_t bits)
 	}
 }
 
+void vcpu_request(struct vcpu *v, uint64_t bits)
+{
+	__atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+	notify(v);
+}
+
+/* The vLAPIC's hint says what there is; it is looked at like the request bits. */
 void vcpu_kick(struct vcpu *v)
 {
-	vcpu_request(v, VCPU_REQ_EVENT);
+	notify(v);
 }
 
 /* --- state that moves with the thread --- */
@@ -54,6 +61,8 @@ static void fpu_in(struct vcpu *v)
 
 static void fpu_out(struct vcpu *v)
 {
+	/* QEMU 7.2 lets a guest execute XSETBV without the exit that is asked for. */
+	v->xcr0 = xgetbv0();
 	if (v->xcr0 != hv_host_xcr0())
 		xsetbv0(hv_host_xcr0());
 	xsave64(v->xsave, hv_host_xcr0());
@@ -220,8 +229,7 @@ static void requests_handle(struct vcpu *v)
 		hv_backend->tlb_flush(v);
 	if ((r & VCPU_REQ_YIELD) != 0)
 		thread_yield();
-	/* EVENT, TIMER: the loop looks at the interrupt controller anyway. STOP: so does it at
-	 * what the VM wants. */
+	/* STOP: the loop looks at what the VM wants anyway. */
 }
 
 /* --- inner loop: IRQs off, no locks --- */

@@ -41,10 +41,8 @@ enum vcpu_mp { VCPU_MP_RUNNING, VCPU_MP_HALTED, VCPU_MP_WAIT_SIPI };
 #define VCPU_REQ_NMI        BIT(3)
 #define VCPU_REQ_TLB        BIT(4)  /* backend tlb_flush */
 #define VCPU_REQ_CLOCK      BIT(5)  /* rewrite kvm-clock and steal time */
-#define VCPU_REQ_EVENT      BIT(6)  /* look at the interrupt controller again */
-#define VCPU_REQ_UNHALT     BIT(7)  /* PV kick: leave HLT once */
-#define VCPU_REQ_TIMER      BIT(8)  /* the vLAPIC timer fired on another CPU */
-#define VCPU_REQ_YIELD      BIT(9)  /* let another thread run first */
+#define VCPU_REQ_UNHALT     BIT(6)  /* PV kick: leave HLT once */
+#define VCPU_REQ_YIELD      BIT(7)  /* let another thread run first */
 
 /* Decoded instruction forms by bytes and mode. */
 #define INSN_CACHE_SIZE 4u
@@ -121,7 +119,8 @@ int __must_check vcpu_start(struct vcpu *v);
 
 /** Set request bits and make the vCPU see them soon. Context: any but NMI; lock-free. */
 void vcpu_request(struct vcpu *v, uint64_t bits);
-/** Make it look at its interrupt controller. */
+/** Make it look at its interrupt controller, whose hint the caller has set with a full barrier
+ *  behind it. Context: any but NMI; lock-free. */
 void vcpu_kick(struct vcpu *v);
 
 /* --- for exit handlers; context: the vCPU's own thread, loaded --- */

@@ -95,6 +95,8 @@ int vm_pause(struct vm *vm)
 	} else {
 		vm->state = VM_PAUSED;
 		wait_parked(vm);
+		for (unsigned int i = 0; i < vm->vcpu_count; i++)
+			vlapic_quiesce(vm->vcpu[i]);
 		list_for_each_entry(d, &vm->vdevs, node)
 			d->ops->quiesce(d);
 	}
@@ -113,6 +115,8 @@ int vm_resume(struct vm *vm)
 	} else {
 		list_for_each_entry(d, &vm->vdevs, node)
 			d->ops->resume(d);
+		for (unsigned int i = 0; i < vm->vcpu_count; i++)
+			vlapic_resume(vm->vcpu[i]);
 		vm->state = VM_RUNNING;
 		for (unsigned int i = 0; i < vm->vcpu_count; i++)
 			vcpu_unpark(vm->vcpu[i]);
