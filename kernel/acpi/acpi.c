@@ -5,7 +5,9 @@
 #include "kernel/acpi/acpi.h"
 #include "kernel/acpi/acpi_priv.h"
 #include "kernel/acpi/port/port.h"
+#include "kernel/acpi/soft_off.h"
 #include "kernel/acpi/tables.h"
+#include "kernel/arch/guarded.h"
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
 #include "kernel/sched/thread.h"
@@ -87,24 +89,34 @@ static acpi_status load(void)
 	return st;
 }
 
+static void load_guarded(void *arg)
+{
+	acpi_status st = load();
+	bool *ok = arg;
+
+	*ok = ACPI_SUCCESS(st);
+	if (!*ok) {
+		log_err("namespace not loaded: %s", acpi_format_exception(st));
+		return;
+	}
+	pic_tell();
+	acpi_prt_load();
+	buttons_install();
+}
+
 static void loader(void *arg)
 {
 	uint64_t start = time_now();
-	acpi_status st = load();
-	enum acpi_state end = ACPI_STATE_READY;
+	bool ok = false;
 
 	(void)arg;
-	if (ACPI_FAILURE(st)) {
-		log_err("namespace not loaded: %s", acpi_format_exception(st));
-		end = ACPI_STATE_FAILED;
-	} else {
-		pic_tell();
-		acpi_prt_load();
-		buttons_install();
+	ok = guarded_call(load_guarded, &ok) && ok;
+	if (ok)
 		log_info("namespace loaded: us=%llu",
 			 (unsigned long long)((time_now() - start) / 1000));
-	}
-	__atomic_store_n(&state, end, __ATOMIC_RELEASE);
+	else
+		acpi_port_abandon();
+	__atomic_store_n(&state, ok ? ACPI_STATE_READY : ACPI_STATE_FAILED, __ATOMIC_RELEASE);
 	waitq_wake_all(&done);
 }
 
@@ -134,7 +146,9 @@ int acpi_start(void (*on_power_button)(void))
 
 enum acpi_state acpi_state(void)
 {
-	return __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+	enum acpi_state s = __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+
+	return s == ACPI_STATE_READY && acpi_port_abandoned() ? ACPI_STATE_FAILED : s;
 }
 
 enum acpi_state acpi_wait(uint64_t deadline_ns)
@@ -144,26 +158,47 @@ enum acpi_state acpi_wait(uint64_t deadline_ns)
 	return acpi_state();
 }
 
-int acpi_off_prepare(void)
+static void off_prepare_guarded(void *arg)
 {
+	int *err = arg;
 	acpi_status st;
 	u8 a, b;
 
-	if (acpi_state() != ACPI_STATE_READY)
-		return -RAY_ENODEV;
+	*err = -RAY_ENOSYS;
 	if (ACPI_FAILURE(acpi_get_sleep_type_data(ACPI_STATE_S5, &a, &b)))
-		return -RAY_ENOSYS;
+		return;
+	*err = 0;
 	st = acpi_enter_sleep_state_prep(ACPI_STATE_S5);
-	if (ACPI_FAILURE(st)) {
-		log_err("soft-off not prepared: %s", acpi_format_exception(st));
-		return -RAY_EIO;
+	if (ACPI_SUCCESS(st))
+		return;
+	log_err("soft-off not prepared: %s", acpi_format_exception(st));
+	*err = -RAY_EIO;
+}
+
+/* Set by acpi_off_prepare(): which way acpi_off_enter() goes. */
+static bool off_without_aml;
+
+int acpi_off_prepare(void)
+{
+	int err = -RAY_EIO;
+
+	off_without_aml = false;
+	if (acpi_state() == ACPI_STATE_READY) {
+		if (guarded_call(off_prepare_guarded, &err) && err == 0)
+			return 0;
+		if (err == -RAY_EIO)
+			acpi_port_abandon();
 	}
-	return 0;
+	off_without_aml = true;
+	return acpi_soft_off_prepare();
 }
 
 int acpi_off_enter(void)
 {
-	(void)acpi_enter_sleep_state(ACPI_STATE_S5);
+	if (off_without_aml)
+		acpi_soft_off_enter();
+	else
+		(void)acpi_enter_sleep_state(ACPI_STATE_S5);
 	/* The chipset may take a moment. */
 	for (unsigned int i = 0; i < 1000; i++)
 		time_delay_ns(1000000);

@@ -35,8 +35,9 @@ enum acpi_state acpi_state(void);
 enum acpi_state acpi_wait(uint64_t deadline_ns);
 
 /**
- * Prepare soft-off: tells the firmware. Afterwards acpi_off_enter() is the last call.
- * Returns: 0, -RAY_ENODEV (no ACPI), -RAY_ENOSYS (firmware has no _S5), -RAY_EIO.
+ * Prepare soft-off: tells the firmware. Afterwards acpi_off_enter() is the last call. When
+ * firmware's code cannot be run, the tables' bytes serve (soft_off.h).
+ * Returns: 0, -RAY_ENODEV (no ACPI), -RAY_ENOSYS (firmware has no _S5).
  * Context: thread, acpi_wait() done.
  */
 int __must_check acpi_off_prepare(void);

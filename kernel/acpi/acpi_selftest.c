@@ -3,6 +3,7 @@
 
 #include "kernel/acpi/acpi.h"
 #include "kernel/acpi/tables.h"
+#include "kernel/arch/guarded.h"
 #include "kernel/selftest.h"
 #include "kernel/time/time.h"
 
@@ -28,3 +29,26 @@ static void test_namespace(struct selftest *t)
 	SELFTEST_CHECK(t, s == (acpi_rsdp_hpa().v != 0 ? ACPI_STATE_READY : ACPI_STATE_ABSENT));
 }
 SELFTEST(acpi_namespace, test_namespace);
+
+static void fault(void *arg)
+{
+	/* Not canonical: #GP on any machine. */
+	*(volatile uint64_t *)arg = 1;
+}
+
+static void no_fault(void *arg)
+{
+	*(int *)arg = 1;
+}
+
+/* What broken AML may do to its interpreter, and that it goes on afterwards. */
+static void test_contained(struct selftest *t)
+{
+	int ran = 0;
+
+	SELFTEST_CHECK(t, !guarded_call(fault, (void *)0x8000000000000000ull));
+	SELFTEST_CHECK(t, !guarded_call(fault, (void *)0));
+	SELFTEST_CHECK(t, guarded_call(no_fault, &ran));
+	SELFTEST_CHECK(t, ran == 1);
+}
+SELFTEST(acpi_contained, test_contained);

@@ -23,6 +23,9 @@ struct acpi_fadt {
 	struct acpi_gas reset_reg; /* address 0: none */
 	uint8_t reset_value;
 	struct acpi_gas pm_timer; /* address 0: none */
+	struct acpi_gas pm1a_control, pm1b_control; /* address 0: none */
+	uint16_t smi_port; /* 0: ACPI mode is always on */
+	uint8_t acpi_enable;
 };
 
 #define ACPI_FADT_TMR_32BIT     (1u << 8)

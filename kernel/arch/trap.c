@@ -2,6 +2,7 @@
 #include "kernel/arch/trap.h"
 
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/guarded.h"
 #include "kernel/arch/percpu.h"
 
 /* Offsets from their own addresses, so that the table needs no relocation. */
@@ -127,7 +128,7 @@ void trap_dispatch(struct trap_frame *tf)
 		trap_mce(tf);
 		return;
 	default:
-		if (!extable_fixup(tf))
+		if (!extable_fixup(tf) && !guarded_fault(tf))
 			trap_fatal(tf);
 	}
 }

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """PCI, ACPI, the screen and power, on machines that have them and on machines that do not."""
 
+import random
+import struct
+import subprocess
 import time
 
 from rayoslib.shell import Shell
@@ -96,11 +99,71 @@ def test_reboot_without_screen(boot):
 
 
 def test_poweroff_command(boot):
-    machine = boot("devices-poweroff", cpus=2, reboot=False)
-    Shell(machine).wait_ready()
-    machine.send_line("poweroff")
-    machine.expect("RAYOS_POWER:OFF", 60)
-    assert machine.wait_exit(30)
+    switch_off(Shell(boot("devices-poweroff", cpus=2, reboot=False)).wait_ready())
+
+
+# AML that writes into memory which is ours.
+HOSTILE_ASL = """
+DefinitionBlock ("", "SSDT", 2, "EVIL", "EVIL", 1) {
+    Device (\\_SB.EVIL) {
+        Name (_HID, "EVIL0001")
+        OperationRegion (RAM, SystemMemory, 0x40000000, 0x1000)
+        Field (RAM, DWordAcc, NoLock, Preserve) { WORD, 32 }
+        Method (_INI) { WORD = 0xDEADBEEF }
+    }
+}
+"""
+
+
+def table(signature, body):
+    """An ACPI table around a body; QEMU puts in the checksum."""
+    return struct.pack("<4sIBB6s8sI4sI", signature, 36 + len(body), 2, 0, b"EVIL", b"EVIL", 1,
+                       b"EVIL", 1) + body
+
+
+def boot_with_tables(boot, name, *files):
+    extra = []
+    for file in files:
+        extra += ["-acpitable", f"file={file}"]
+    return Shell(boot(name, reboot=False, extra=extra)).wait_ready()
+
+
+def namespace_state(shell):
+    """How loading the firmware's code ended."""
+    deadline = time.monotonic() + 90
+    while True:
+        for state in ("ready", "failed"):
+            if f"namespace: {state}" in shell.ok("acpi"):
+                return state
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+
+def switch_off(shell):
+    shell.machine.send_line("poweroff")
+    shell.machine.expect("RAYOS_POWER:OFF", 60)
+    assert shell.machine.wait_exit(30)
+
+
+def test_firmware_code_cannot_reach_our_memory(boot, tmp_path):
+    (tmp_path / "evil.asl").write_text(HOSTILE_ASL)
+    subprocess.run(["iasl", "-p", tmp_path / "evil", tmp_path / "evil.asl"], check=True,
+                   stdout=subprocess.DEVNULL)
+    (tmp_path / "slit.aml").write_bytes(table(b"SLIT", b"\xff" * 8))
+    shell = boot_with_tables(boot, "devices-evil", tmp_path / "evil.aml", tmp_path / "slit.aml")
+    assert namespace_state(shell) == "ready"
+    assert "deadbeef" not in shell.machine.monitor("xp /1xw 0x40000000")
+    assert "EVIL._INI" in shell.machine.text()  # it was tried, and refused aloud
+    switch_off(shell)
+
+
+def test_garbage_for_firmware_code(boot, tmp_path):
+    """It ends its interpreter and nothing else; switching off works without it."""
+    (tmp_path / "noise.aml").write_bytes(table(b"SSDT", random.Random(1).randbytes(900)))
+    shell = boot_with_tables(boot, "devices-noise", tmp_path / "noise.aml")
+    assert namespace_state(shell) == "failed"
+    assert "0 failed" in shell.run("selftest mm", 60).text
+    switch_off(shell)
 
 
 def test_machine_without_acpi(boot, show):

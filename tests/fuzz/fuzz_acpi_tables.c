@@ -1,4 +1,4 @@
-/* UNIT: kernel/acpi/walk.c kernel/acpi/fadt.c */
+/* UNIT: kernel/acpi/walk.c kernel/acpi/fadt.c kernel/acpi/s5.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The ACPI table walk over a hostile physical memory: the input is memory from 0x1000 on, with
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "kernel/acpi/fadt.h"
+#include "kernel/acpi/soft_off.h"
 #include "kernel/acpi/walk.h"
 
 #define BASE 0x1000u
@@ -72,9 +73,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint32_t i = 0; i < list.count; i++) {
 		const uint8_t *p = list.t[i].data;
 		struct acpi_fadt fadt;
+		struct acpi_s5 s5;
 
 		touch ^= p[list.t[i].len - 1];
 		(void)!acpi_fadt_parse(p, list.t[i].len, &fadt);
+		if (acpi_s5_scan(p, list.t[i].len, &s5) == 0 && (s5.type_a > 7 || s5.type_b > 7))
+			abort();
 		fuzz_unmap(NULL, p, list.t[i].len);
 	}
 	(void)touch;

@@ -30,6 +30,10 @@ static void table(uint8_t t[276])
 	uint64_t reset = 0xcf9;
 
 	memset(t, 0, 276);
+	t[48] = 0xb2;
+	t[52] = 2;
+	t[64] = 0x04;
+	t[65] = 0x06;
 	t[46] = 9;
 	memcpy(t + 76, &timer, 4);
 	t[91] = 4;
@@ -56,6 +60,10 @@ static void test_whole(void **state)
 	assert_int_equal(f.reset_reg.address, 0xcf9);
 	assert_int_equal(f.reset_value, 0x0f);
 	assert_int_equal(f.pm_timer.address, 0x608);
+	assert_int_equal(f.pm1a_control.address, 0x604);
+	assert_int_equal(f.pm1b_control.address, 0);
+	assert_int_equal(f.smi_port, 0xb2);
+	assert_int_equal(f.acpi_enable, 2);
 	/* The extended block wins. */
 	t[208] = ACPI_SPACE_MEMORY;
 	memcpy(t + 212, &wide, 8);

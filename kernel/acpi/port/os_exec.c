@@ -4,6 +4,7 @@
 #include <acpi/acpi.h>
 
 #include "kernel/acpi/port/port.h"
+#include "kernel/arch/guarded.h"
 #include "kernel/log.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/sched/thread.h"
@@ -34,6 +35,13 @@ static bool call_next(struct call *out)
 	return any;
 }
 
+static void call_run(void *arg)
+{
+	const struct call *c = arg;
+
+	c->fn(c->arg);
+}
+
 static void worker(void *arg)
 {
 	(void)arg;
@@ -43,7 +51,8 @@ static void worker(void *arg)
 
 		if (!wait_event(&work, call_next(&c), UINT64_MAX))
 			continue;
-		c.fn(c.arg);
+		if (!acpi_port_abandoned() && !guarded_call(call_run, &c))
+			acpi_port_abandon();
 		flags = spin_lock_irqsave(&lock);
 		head++;
 		spin_unlock_irqrestore(&lock, flags);

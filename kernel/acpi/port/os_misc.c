@@ -3,6 +3,7 @@
 #define LOG_TAG "acpi"
 #include <acpi/acpi.h>
 
+#include "kernel/acpi/port/port.h"
 #include "kernel/acpi/tables.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/fmt.h"
@@ -10,6 +11,8 @@
 #include "kernel/sched/spinlock.h"
 
 #define LINE_MAX_CHARS 200u
+/* Broken firmware repeats itself: so many complaints reach the operator, the rest the debug log. */
+#define COMPLAINTS_MAX 16u
 
 acpi_status acpi_os_initialize(void)
 {
@@ -27,10 +30,28 @@ static struct irq_handle *sci_irq;
 static acpi_osd_handler sci_fn;
 static void *sci_arg;
 
+static bool abandoned;
+
 static void sci_handler(void *arg)
 {
 	(void)arg;
-	(void)sci_fn(sci_arg);
+	if (!acpi_port_abandoned())
+		(void)sci_fn(sci_arg);
+}
+
+void acpi_port_abandon(void)
+{
+	if (__atomic_exchange_n(&abandoned, true, __ATOMIC_ACQ_REL))
+		return;
+	/* A level-triggered line that nobody acknowledges would never fall silent. */
+	if (sci_irq)
+		irq_mask(sci_irq);
+	log_err("firmware's code is not run any more");
+}
+
+bool acpi_port_abandoned(void)
+{
+	return __atomic_load_n(&abandoned, __ATOMIC_ACQUIRE);
 }
 
 acpi_status acpi_os_install_interrupt_handler(u32 interrupt_number, acpi_osd_handler service_routine,
@@ -68,12 +89,18 @@ acpi_status acpi_os_remove_interrupt_handler(u32 interrupt_number, acpi_osd_hand
 static struct spinlock line_lock = SPINLOCK_INIT(LOCK_ORDER_NONE);
 static char line[LINE_MAX_CHARS];
 static size_t line_len;
+static unsigned int complaints;
 
 static void line_flush(void)
 {
-	line[line_len] = '\0';
 	/* ACPICA marks what is wrong with firmware with these words; the rest is narration. */
-	if (strstr(line, "Error") || strstr(line, "Warning"))
+	bool bad;
+
+	line[line_len] = '\0';
+	bad = (strstr(line, "Error") || strstr(line, "Warning")) && complaints < COMPLAINTS_MAX;
+	if (bad && ++complaints == COMPLAINTS_MAX)
+		log_warn("%s (further complaints at level debug)", line);
+	else if (bad)
 		log_warn("%s", line);
 	else if (line_len > 0)
 		log_dbg("%s", line);
