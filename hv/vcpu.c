@@ -13,6 +13,7 @@
 #include "hv/vcpu_priv.h"
 #include "hv/vm.h"
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/mitigate.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/fmt.h"
@@ -86,9 +87,21 @@ static void debug_out(struct vcpu *v)
 	v->dr6 = dr6_read();
 }
 
+/* What one VM trained the predictors with must not steer another. */
+static void predictors_in(const struct vcpu *v)
+{
+	static uint32_t last_vm[CPU_MAX];
+	uint32_t *last = &last_vm[v->cpu];
+
+	if (*last != v->vm->id)
+		mitigate_vm_switch();
+	*last = v->vm->id;
+}
+
 void vcpu_state_in(struct vcpu *v)
 {
 	v->cpu = this_cpu()->id;
+	predictors_in(v);
 	fpu_in(v);
 	debug_in(v);
 	if (v->cpuid->rdtscp)

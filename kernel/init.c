@@ -132,7 +132,7 @@ static int init_threads(void)
 
 static int init_mitigations(void)
 {
-	mitigations_init(conf()->mitigations);
+	mitigations_init(cpu_features(), conf()->mitigations);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
  * interrupts end the guest (15.21.1).
  */
 #include "hv/vcpu_asm.h"
+#include "kernel/arch/rsb_fill.h"
 
 	.text
 	.globl svm_switch
@@ -60,6 +61,7 @@ svm_switch:
 	movq	%r15, VCPU_R15(%rdi)
 	popq	%rcx
 	popq	%rbp
+	RSB_FILL %eax
 	cli
 	stgi				/* a pending NMI or machine check is taken here */
 	ret

@@ -8,6 +8,7 @@
  * RFLAGS with IF clear; only general registers are moved here.
  */
 #include "hv/vcpu_asm.h"
+#include "kernel/arch/rsb_fill.h"
 
 #define VMCS_HOST_RSP 0x6c14
 
@@ -75,6 +76,7 @@ vmx_exit_point:
 	popq	VCPU_RDI(%rdi)
 	popq	%rax
 	popq	%rbp
+	RSB_FILL %eax
 	xorl	%eax, %eax
 	ret
 	.size vmx_switch, . - vmx_switch

@@ -12,6 +12,7 @@
 #include "hv/vmx/vmx_ctl.h"
 #include "hv/vmx/vmx_priv.h"
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/mitigate.h"
 
 /* DR6 after a #DB that the bitmap caught: the CPU leaves the causes in the qualification. */
 #define DR6_TRAPS    0xfull
@@ -248,6 +249,7 @@ void vmx_run(struct vcpu *vcpu, struct hv_exit *exit)
 	if (unlikely(vx->extra))
 		run_before(vcpu);
 
+	mitigate_guest_enter();
 	vcpu = vmx_enter(vcpu, vx->launched, &vx->host_rsp, &failed);
 
 	if (unlikely(failed)) {

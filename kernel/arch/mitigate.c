@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
+#include "kernel/arch/gdt.h"
+#include "kernel/arch/msr_index.h"
 
 /* IA32_ARCH_CAPABILITIES, SDM vol. 4 table 2-2. */
 #define ARCH_RDCL_NO	    BIT(0)
@@ -13,9 +16,14 @@
 #define ARCH_FB_CLEAR	    BIT(17)
 
 #define SPEC_CTRL_IBRS BIT(0)
+#define PRED_CMD_IBPB  BIT(0)
+#define FLUSH_CMD_L1D  BIT(0)
 #define EFER_AUTO_IBRS BIT(21) /* APM vol. 2 sec. 3.1.7 */
 
 struct mitigations mitigations;
+
+BUILD_ASSERT(offsetof(struct mitigations, on) == 0 && MITIGATE_RSB_FILL == 0,
+	     "as kernel/arch/rsb_fill.h has it");
 
 /* What would be done if the operator wants everything. */
 static void needs(const struct cpu_features *f, struct mitigations *m)
@@ -26,7 +34,6 @@ static void needs(const struct cpu_features *f, struct mitigations *m)
 
 	/* No CPU says that it cannot be led astray by returns; the fill needs nothing from it. */
 	s[MITIGATE_RSB_FILL] = MITIGATION_ON;
-	s[MITIGATE_SPEC_CTRL] = f->spec_ctrl ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
 	s[MITIGATE_IBPB] = f->ibpb ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
 	m->auto_ibrs = f->auto_ibrs;
 	s[MITIGATE_IBRS] = f->auto_ibrs || f->spec_ctrl ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
@@ -58,6 +65,21 @@ void mitigations_choose(const struct cpu_features *f, bool wanted, struct mitiga
 		m->host_spec_ctrl = SPEC_CTRL_IBRS;
 }
 
+void mitigate_vm_switch(void)
+{
+	if (mitigation_on(MITIGATE_IBPB))
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
+void mitigate_buffers(void)
+{
+	/* The flush clears the buffers as well. */
+	if (mitigation_on(MITIGATE_L1D_FLUSH))
+		wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+	else
+		cpu_buffers_clear(SEL_KERNEL_DS);
+}
+
 void mitigations_cpu_init(void)
 {
 	if (mitigations.auto_ibrs)
@@ -66,9 +88,9 @@ void mitigations_cpu_init(void)
 		wrmsr(MSR_SPEC_CTRL, mitigations.host_spec_ctrl);
 }
 
-void mitigations_init(bool wanted)
+void mitigations_init(const struct cpu_features *f, bool wanted)
 {
-	mitigations_choose(cpu_features(), wanted, &mitigations);
+	mitigations_choose(f, wanted, &mitigations);
 	mitigations_cpu_init();
 }
 
@@ -76,8 +98,8 @@ const char *mitigation_name(enum mitigation m)
 {
 	static const char *const names[MITIGATION_COUNT] = {
 		[MITIGATE_RSB_FILL] = "rsb-fill", [MITIGATE_IBRS] = "ibrs",
-		[MITIGATE_IBPB] = "ibpb",	  [MITIGATE_SPEC_CTRL] = "spec-ctrl",
-		[MITIGATE_VERW] = "verw",	  [MITIGATE_L1D_FLUSH] = "l1d-flush",
+		[MITIGATE_IBPB] = "ibpb",	  [MITIGATE_VERW] = "verw",
+		[MITIGATE_L1D_FLUSH] = "l1d-flush",
 	};
 
 	return names[m];

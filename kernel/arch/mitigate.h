@@ -8,19 +8,15 @@
 #ifndef RAYOS_KERNEL_ARCH_MITIGATE_H
 #define RAYOS_KERNEL_ARCH_MITIGATE_H
 
-#include "kernel/arch/cpu.h"
-#include "kernel/arch/gdt.h"
-#include "kernel/arch/msr_index.h"
 #include "kernel/lib/types.h"
 
 struct cpu_features;
 
 enum mitigation {
-	MITIGATE_RSB_FILL,  /* after an exit: returns must not follow what the guest left */
-	MITIGATE_IBRS,	    /* the host runs with IBRS, or the CPU does it by itself */
-	MITIGATE_IBPB,	    /* a barrier when another VM's vCPU takes the CPU */
-	MITIGATE_SPEC_CTRL, /* SPEC_CTRL is the guest's own while it runs */
-	MITIGATE_VERW,	    /* before an entry: CPU buffers hold nothing of the host's */
+	MITIGATE_RSB_FILL, /* after an exit: returns must not follow what the guest left */
+	MITIGATE_IBRS,	   /* the host runs with IBRS, or the CPU does it by itself */
+	MITIGATE_IBPB,	   /* a barrier when another VM's vCPU takes the CPU */
+	MITIGATE_VERW,	   /* before an entry: CPU buffers hold nothing of the host's */
 	MITIGATE_L1D_FLUSH, /* before an entry: the L1 cache neither */
 	MITIGATION_COUNT
 };
@@ -33,7 +29,7 @@ enum mitigation_state {
 };
 
 struct mitigations {
-	uint32_t on; /* bit per enum mitigation */
+	uint32_t on; /* bit per enum mitigation; kernel/arch/rsb_fill.h knows it is first */
 	bool auto_ibrs;
 	uint64_t host_spec_ctrl; /* value while the host runs */
 	enum mitigation_state state[MITIGATION_COUNT];
@@ -46,7 +42,7 @@ extern struct mitigations mitigations;
 void mitigations_choose(const struct cpu_features *f, bool wanted, struct mitigations *m);
 
 /** Decide for this machine and set up the calling CPU. Context: once, boot processor. */
-void mitigations_init(bool wanted);
+void mitigations_init(const struct cpu_features *f, bool wanted);
 /** Set up the calling CPU as decided. Context: each further CPU, IRQs off. */
 void mitigations_cpu_init(void);
 
@@ -59,20 +55,17 @@ static inline bool mitigation_on(enum mitigation m)
 	return unlikely(mitigations.on & (1u << m));
 }
 
-/** The CPU's predictors forget. When a vCPU of another VM than last is about to run here. */
-static inline void mitigate_vm_switch(void)
-{
-	if (mitigation_on(MITIGATE_IBPB))
-		wrmsr(MSR_PRED_CMD, 1);
-}
+/** The CPU's predictors forget: when a vCPU of another VM than last is about to run here. */
+void mitigate_vm_switch(void);
+
+/** Clear what the host left in the CPU's buffers; through mitigate_guest_enter(). */
+void mitigate_buffers(void);
 
 /** The last thing before guest state is loaded. Context: IRQs off. */
 static inline void mitigate_guest_enter(void)
 {
-	if (mitigation_on(MITIGATE_L1D_FLUSH))
-		wrmsr(MSR_FLUSH_CMD, 1);
-	else if (mitigation_on(MITIGATE_VERW))
-		cpu_buffers_clear(SEL_KERNEL_DS);
+	if (unlikely(mitigations.on & ((1u << MITIGATE_L1D_FLUSH) | (1u << MITIGATE_VERW))))
+		mitigate_buffers();
 }
 
 #endif

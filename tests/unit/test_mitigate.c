@@ -12,13 +12,6 @@
 #include "kernel/arch/features.h"
 #include "kernel/arch/mitigate.h"
 
-static struct cpu_features features;
-
-const struct cpu_features *cpu_features(void)
-{
-	return &features;
-}
-
 static struct mitigations choose(struct cpu_features f, bool wanted)
 {
 	struct mitigations m;

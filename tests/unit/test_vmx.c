@@ -1,7 +1,7 @@
 /* UNIT: hv/vmx/vmx_check.c hv/vmx/vmx_ctl.c hv/vmx/vmx_dump.c hv/vmx/vmx_ept.c
  * hv/vmx/vmx_init.c hv/vmx/vmx_msr.c hv/vmx/vmx_regs.c hv/vmx/vmx_run.c hv/vmx/vmx_setup.c
  * hv/vmx/vmx_vcpu.c hv/vmx/vmx_vpid.c hv/gmem.c hv/stage2.c hv/gbus.c kernel/lib/fmt.c
- * kernel/lib/sink.c tests/host/fake_backend.c
+ * kernel/lib/sink.c kernel/arch/mitigate.c tests/host/fake_backend.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /*
