@@ -353,6 +353,7 @@ void thread_begin(struct thread *prev)
 	switch_finish(prev);
 	preempt_count_dec();
 	irq_enable();
+	sched_point(); /* something may have been woken during the switch */
 	self = current_thread();
 	self->fn(self->arg);
 	thread_exit();

@@ -10,7 +10,7 @@
 #include "kernel/time/time.h"
 
 #define MS 1000000ull
-#define LIMIT_NS (5000 * MS) /* an emulator on a busy machine is slow */
+#define LIMIT_NS (30000 * MS) /* an emulator on a busy machine is slow */
 
 static uint64_t limit(void)
 {
@@ -139,6 +139,15 @@ static void spin(void *arg)
 		s->turns++;
 }
 
+/*
+ * Both have run, and about equally long. Time for which an emulator's host ran something else
+ * is on the account of whoever had the CPU, so this may take a while to come true.
+ */
+static bool fair(uint64_t a, uint64_t b)
+{
+	return a >= 20 * MS && b >= 20 * MS && a < 2 * b && b < 2 * a;
+}
+
 static void test_preemption(struct selftest *t)
 {
 	struct spinner a = { 0 }, b = { 0 };
@@ -151,15 +160,13 @@ static void test_preemption(struct selftest *t)
 	if (create(t, &tb, spin, &b, THREAD_CLASS_NORMAL, cpu)) {
 		/* This thread, a worker, may share their CPU: it still gets its turn. */
 		end = limit();
-		while ((thread_runtime(ta) < 20 * MS || thread_runtime(tb) < 20 * MS) &&
-		       time_now() < end)
+		do {
 			thread_sleep_until(time_now() + 5 * MS);
-		ra = thread_runtime(ta);
-		rb = thread_runtime(tb);
+			ra = thread_runtime(ta);
+			rb = thread_runtime(tb);
+		} while (!fair(ra, rb) && time_now() < end);
 		SELFTEST_CHECK(t, a.turns > 0 && b.turns > 0);
-		/* Each has run; neither more than three times as long as the other. */
-		SELFTEST_CHECK(t, ra >= 20 * MS && rb >= 20 * MS);
-		SELFTEST_CHECK(t, ra < 3 * rb && rb < 3 * ra);
+		SELFTEST_CHECK(t, fair(ra, rb));
 		b.stop = true;
 		thread_join(tb);
 	}
@@ -320,7 +327,7 @@ static void test_detach(struct selftest *t)
 	uint64_t end = limit();
 
 	heap_stats_get(MEM_THREAD, &before);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 20; i++) {
 		struct thread *th;
 
 		if (!create(t, &th, nothing, NULL, THREAD_CLASS_NORMAL, -1))
@@ -332,5 +339,8 @@ static void test_detach(struct selftest *t)
 		heap_stats_get(MEM_THREAD, &after);
 	} while (after.allocs != before.allocs && time_now() < end);
 	SELFTEST_CHECK(t, after.allocs == before.allocs);
+	if (after.allocs != before.allocs)
+		sink_printf(t->out, "  %lu live objects, before %lu\n", after.allocs,
+			    before.allocs);
 }
 SELFTEST(sched_detach, test_detach);

@@ -30,7 +30,7 @@
 /* SDM vol. 3 sec. 9.4.4.1; CPUs of this century need no 10 ms after INIT. */
 #define INIT_DELAY_NS    1000000ull
 #define STARTUP_DELAY_NS 200000ull
-#define START_LIMIT_NS   2000000000ull
+#define START_LIMIT_NS   5000000000ull /* an emulated CPU may have to wait for its host */
 
 enum ap_state { AP_STARTING, AP_WAITING, AP_GO, AP_ONLINE };
 
