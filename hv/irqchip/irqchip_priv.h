@@ -83,7 +83,8 @@ enum lapic_delivery {
 
 enum lapic_mode { LAPIC_DISABLED, LAPIC_XAPIC, LAPIC_X2APIC };
 
-#define VEC_WORDS 4u
+#define VEC_WORDS   4u
+#define VEC_CLASSES 16u
 /* What vlapic_pending() answers for an 8259 interrupt, whose vector only INTA tells. */
 #define VLAPIC_EXTINT 256
 
@@ -92,9 +93,10 @@ struct vlapic {
 	uint8_t mode;           /* enum lapic_mode */
 	uint8_t tpr;
 	volatile bool ext_intr; /* an ExtINT message came */
-	bool pv_armed;          /* the guest may end isr_top by clearing *pv_eoi */
-	int16_t isr_top;        /* highest vector in service, -1: none */
+	bool pv_armed;          /* the guest may end the highest by clearing *pv_eoi */
+	uint8_t depth;          /* vectors in service */
 	int16_t candidate;      /* the last yes of vlapic_pending() */
+	uint8_t stack[VEC_CLASSES]; /* those in service, the highest last: one per class at most */
 	uint8_t *pv_eoi;        /* guest byte, NULL while off */
 	struct vcpu *vcpu;
 	uint64_t irr[VEC_WORDS];
@@ -147,15 +149,33 @@ struct vioapic {
 	volatile uint32_t rotate; /* lowest-priority arbitration */
 };
 
+static inline uint64_t vec_word(const uint64_t w[VEC_WORDS], unsigned int n)
+{
+	return __atomic_load_n(&w[n], __ATOMIC_RELAXED);
+}
+
+static inline bool vec_any(const uint64_t w[VEC_WORDS])
+{
+	return (vec_word(w, 0) | vec_word(w, 1) | vec_word(w, 2) | vec_word(w, 3)) != 0;
+}
+
 static inline int vec_highest(const uint64_t w[VEC_WORDS])
 {
-	for (int i = (int)VEC_WORDS - 1; i >= 0; i--) {
-		uint64_t x = __atomic_load_n(&w[i], __ATOMIC_RELAXED);
+	uint64_t x;
+	int base;
 
-		if (x)
-			return i * 64 + 63 - __builtin_clzll(x);
-	}
-	return -1;
+	/* Unrolled: this runs at every interrupt. */
+	if ((x = vec_word(w, 3)) != 0)
+		base = 192;
+	else if ((x = vec_word(w, 2)) != 0)
+		base = 128;
+	else if ((x = vec_word(w, 1)) != 0)
+		base = 64;
+	else if ((x = vec_word(w, 0)) != 0)
+		base = 0;
+	else
+		return -1;
+	return base + 63 - __builtin_clzll(x);
 }
 
 static inline bool vec_test(const uint64_t w[VEC_WORDS], unsigned int vec)
@@ -163,10 +183,16 @@ static inline bool vec_test(const uint64_t w[VEC_WORDS], unsigned int vec)
 	return (__atomic_load_n(&w[vec >> 6], __ATOMIC_RELAXED) >> (vec & 63)) & 1;
 }
 
+/** Highest vector in service, 0 when none (which no vector can be). */
+static inline unsigned int vlapic_in_service(const struct vlapic *l)
+{
+	return l->depth ? l->stack[l->depth - 1] : 0;
+}
+
 /** Priority class the guest works at: the higher of TPR and the highest ISR (SDM 10.8.3.1). */
 static inline unsigned int vlapic_ppr_class(const struct vlapic *l)
 {
-	unsigned int tpr = l->tpr >> 4, isr = l->isr_top < 0 ? 0 : (unsigned int)l->isr_top >> 4;
+	unsigned int tpr = l->tpr >> 4, isr = vlapic_in_service(l) >> 4;
 
 	return tpr >= isr ? tpr : isr;
 }

@@ -89,15 +89,15 @@ int vlapic_tpr_blocked(struct vcpu *vcpu)
 {
 	const struct vlapic *l = vcpu->lapic;
 	int vec = vec_highest(l->irr);
-	int isr = l->isr_top < 0 ? 0 : l->isr_top >> 4;
+	int isr = (int)vlapic_in_service(l) >> 4;
 
 	return vec >= 0 && vec >> 4 > isr && vec >> 4 <= l->tpr >> 4 ? vec : -1;
 }
 
-static void pv_eoi_arm(struct vlapic *l, int vec)
+static void pv_eoi_arm(struct vlapic *l, unsigned int vec)
 {
 	/* A level interrupt's EOI must reach the IOAPIC, and one that waits must be let in. */
-	if (l->hint || vec_test(l->tmr, (unsigned int)vec) || vec_highest(l->irr) >= 0)
+	if (l->hint || vec_test(l->tmr, vec))
 		return;
 	*(volatile uint8_t *)l->pv_eoi |= 1;
 	l->pv_armed = true;
@@ -106,24 +106,24 @@ static void pv_eoi_arm(struct vlapic *l, int vec)
 int vlapic_ack(struct vcpu *vcpu)
 {
 	struct vlapic *l = vcpu->lapic;
-	int vec = l->candidate, next;
+	unsigned int vec = (unsigned int)l->candidate;
 
 	if (unlikely(vec == VLAPIC_EXTINT)) {
 		l->ext_intr = false;
-		vec = vpic_ack(vcpu->vm);
+		vec = (unsigned int)vpic_ack(vcpu->vm);
 		vlapic_hint(l);
-		return vec;
+		return (int)vec;
 	}
 	__atomic_fetch_and(&l->irr[vec >> 6], ~BIT(vec & 63), __ATOMIC_RELAXED);
 	l->isr[vec >> 6] |= BIT(vec & 63);
-	l->isr_top = (int16_t)vec;
+	/* It outranks what is in service, so there is room: one vector per class. */
+	l->stack[l->depth++ % VEC_CLASSES] = (uint8_t)vec;
 	__atomic_exchange_n(&l->hint, 0, __ATOMIC_SEQ_CST);
-	next = vec_highest(l->irr);
-	if (unlikely(next >> 4 > vec >> 4 || vpic_pending(vcpu->vm)))
+	if (unlikely(vec_any(l->irr) || vpic_pending(vcpu->vm)))
 		l->hint = 1;
 	if (l->pv_eoi)
 		pv_eoi_arm(l, vec);
-	return vec;
+	return (int)vec;
 }
 
 bool vlapic_maybe_pending(const struct vcpu *vcpu)
@@ -131,24 +131,27 @@ bool vlapic_maybe_pending(const struct vcpu *vcpu)
 	return vcpu->lapic->hint != 0;
 }
 
-static void eoi_in_service(struct vlapic *l)
+static inline void eoi_in_service(struct vlapic *l)
 {
-	int vec = l->isr_top;
+	unsigned int vec;
 
-	if (vec < 0)
+	if (!l->depth)
 		return;
+	vec = l->stack[--l->depth];
 	l->isr[vec >> 6] &= ~BIT(vec & 63);
-	l->isr_top = (int16_t)vec_highest(l->isr);
-	if (unlikely(vec_test(l->tmr, (unsigned int)vec)))
+	if (unlikely(vec_test(l->tmr, vec)))
 		vioapic_eoi(l->vcpu->vm, (uint8_t)vec);
-	if (vec_highest(l->irr) >= 0)
+	if (vec_any(l->irr))
 		l->hint = 1;
 }
 
 void vlapic_eoi(struct vlapic *l)
 {
-	if (unlikely(l->pv_armed))
-		vlapic_pv_eoi_sync(l->vcpu);
+	if (likely(!l->pv_armed)) {
+		eoi_in_service(l);
+		return;
+	}
+	vlapic_pv_eoi_sync(l->vcpu);
 	eoi_in_service(l);
 }
 
@@ -158,7 +161,7 @@ void vlapic_tpr_set(struct vlapic *l, uint8_t tpr)
 
 	l->tpr = tpr;
 	l->vcpu->cr8 = tpr >> 4;
-	if (lower && vec_highest(l->irr) >= 0)
+	if (lower && vec_any(l->irr))
 		l->hint = 1;
 }
 
@@ -221,7 +224,7 @@ void vlapic_init_signal(struct vcpu *vcpu)
 	memset(l->irr, 0, sizeof(l->irr));
 	memset(l->isr, 0, sizeof(l->isr));
 	memset(l->tmr, 0, sizeof(l->tmr));
-	l->isr_top = -1;
+	l->depth = 0;
 	l->candidate = -1;
 	l->hint = 0;
 	l->ext_intr = false;

@@ -25,14 +25,14 @@ static const uint32_t lvt_readonly[LVT_COUNT] = {
 	[LVT_LINT0] = 0x5000, [LVT_LINT1] = 0x5000, [LVT_ERROR] = 0x1000,
 };
 
-static uint32_t vec_word(const uint64_t w[VEC_WORDS], unsigned int n)
+static uint32_t vec_reg(const uint64_t w[VEC_WORDS], unsigned int n)
 {
-	return (uint32_t)(__atomic_load_n(&w[n / 2], __ATOMIC_RELAXED) >> (n % 2 * 32));
+	return (uint32_t)(vec_word(w, n / 2) >> (n % 2 * 32));
 }
 
 static uint32_t ppr(const struct vlapic *l)
 {
-	unsigned int isr = l->isr_top < 0 ? 0 : (unsigned int)l->isr_top & 0xf0;
+	unsigned int isr = vlapic_in_service(l) & 0xf0;
 
 	return l->tpr >> 4 >= isr >> 4 ? l->tpr : isr;
 }
@@ -93,11 +93,11 @@ static int reg_read(struct vlapic *l, unsigned int reg, uint32_t *value)
 		break;
 	}
 	if (reg >= LAPIC_ISR && reg < LAPIC_TMR)
-		*value = vec_word(l->isr, reg - LAPIC_ISR);
+		*value = vec_reg(l->isr, reg - LAPIC_ISR);
 	else if (reg >= LAPIC_TMR && reg < LAPIC_IRR)
-		*value = vec_word(l->tmr, reg - LAPIC_TMR);
+		*value = vec_reg(l->tmr, reg - LAPIC_TMR);
 	else if (reg >= LAPIC_IRR && reg < LAPIC_ESR)
-		*value = vec_word(l->irr, reg - LAPIC_IRR);
+		*value = vec_reg(l->irr, reg - LAPIC_IRR);
 	else if (reg >= LAPIC_LVT0 && reg < LAPIC_LVT0 + LVT_COUNT)
 		*value = l->lvt[reg - LAPIC_LVT0];
 	else
@@ -144,7 +144,7 @@ static int esr_write(struct vlapic *l, uint32_t value)
 /* The level-triggered vector in service, whose EOI takes the IOAPIC's lock. */
 static bool eoi_needs_lock(const struct vlapic *l)
 {
-	return l->isr_top >= 0 && vec_test(l->tmr, (unsigned int)l->isr_top);
+	return l->depth && vec_test(l->tmr, vlapic_in_service(l));
 }
 
 /* What both modes write alike. */
@@ -229,6 +229,20 @@ bool vlapic_mmio(struct vcpu *vcpu, uint32_t off, bool write, uint32_t *value, b
 	return true;
 }
 
+#define ICR_SIMPLE 0xc8f00u /* delivery, logical, shorthand: all 0 */
+
+/* One CPU, fixed, by its ID: what nearly every IPI is. */
+static bool icr_simple(struct vcpu *vcpu, uint32_t icr, uint32_t dest)
+{
+	const struct vm *vm = vcpu->vm;
+
+	if ((icr & ICR_SIMPLE) || (uint8_t)icr < 16 || dest >= vm->vcpu_count)
+		return false;
+	if (likely(vlapic_sw_enabled(vm->vcpu[dest]->lapic)))
+		vlapic_set_irq(vm->vcpu[dest], (uint8_t)icr, false);
+	return true;
+}
+
 static int x2apic_write(struct vlapic *l, uint32_t reg, uint64_t value, bool fast)
 {
 	if (reg == LAPIC_ICR) {
@@ -236,7 +250,8 @@ static int x2apic_write(struct vlapic *l, uint32_t reg, uint64_t value, bool fas
 			return -RAY_EFAULT;
 		l->icr = (uint32_t)value;
 		l->icr2 = (uint32_t)(value >> 32);
-		vlapic_icr(l->vcpu, l->icr, l->icr2);
+		if (!icr_simple(l->vcpu, l->icr, l->icr2))
+			vlapic_icr(l->vcpu, l->icr, l->icr2);
 		return 0;
 	}
 	if (value >> 32)
@@ -308,6 +323,13 @@ int vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value, bool fast)
 {
 	struct vlapic *l = vcpu->lapic;
 
+	/* Every interrupt ends here: first, and with the fewest tests. */
+	if (likely(msr == LAPIC_MSR_BASE + LAPIC_EOI && l->mode == LAPIC_X2APIC && !value)) {
+		if (fast && unlikely(eoi_needs_lock(l)))
+			return -RAY_EAGAIN;
+		vlapic_eoi(l);
+		return 0;
+	}
 	if (msr == MSR_TSC_DEADLINE) {
 		vlapic_timer_deadline(l, value);
 		return 0;
@@ -317,13 +339,7 @@ int vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value, bool fast)
 	if (l->mode != LAPIC_X2APIC || msr < LAPIC_MSR_BASE ||
 	    msr > LAPIC_MSR_BASE + LAPIC_SELF_IPI)
 		return -RAY_EFAULT;
-	if (likely(msr == LAPIC_MSR_BASE + LAPIC_EOI)) {
-		if (value)
-			return -RAY_EFAULT;
-		if (fast && unlikely(eoi_needs_lock(l)))
-			return -RAY_EAGAIN;
-		vlapic_eoi(l);
-		return 0;
-	}
+	if (value && msr == LAPIC_MSR_BASE + LAPIC_EOI)
+		return -RAY_EFAULT;
 	return x2apic_write(l, msr - LAPIC_MSR_BASE, value, fast);
 }

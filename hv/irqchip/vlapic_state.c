@@ -52,6 +52,18 @@ void vlapic_save(struct vcpu *vcpu, struct state_buf *b)
 	state_put_u8(b, l->ext_intr);
 }
 
+/* A vector is only accepted above the class of all in service (SDM vol. 3, 10.8.3.1). */
+static bool one_per_class(const uint64_t isr[VEC_WORDS])
+{
+	for (unsigned int c = 0; c < VEC_CLASSES; c++) {
+		uint16_t bits = (uint16_t)(isr[c / 4] >> (c % 4 * 16));
+
+		if (bits & (bits - 1))
+			return false;
+	}
+	return true;
+}
+
 static bool record_valid(const struct vcpu *vcpu, const struct record *r)
 {
 	uint64_t bsp = vcpu->id == 0 ? APIC_BASE_BSP : 0;
@@ -59,7 +71,7 @@ static bool record_valid(const struct vcpu *vcpu, const struct record *r)
 
 	if ((r->base & 0x2ff) || (r->base & APIC_BASE_BSP) != bsp || (extd && !en))
 		return false;
-	if ((r->irr[0] | r->isr[0]) & 0xffff)
+	if (((r->irr[0] | r->isr[0]) & 0xffff) || !one_per_class(r->isr))
 		return false;
 	if (r->pv_eoi_msr & 2)
 		return false;
@@ -115,7 +127,11 @@ static void record_apply(struct vlapic *l, const struct record *r)
 	memcpy(l->irr, r->irr, sizeof(l->irr));
 	memcpy(l->isr, r->isr, sizeof(l->isr));
 	memcpy(l->tmr, r->tmr, sizeof(l->tmr));
-	l->isr_top = (int16_t)vec_highest(l->isr);
+	l->depth = 0;
+	for (unsigned int vec = 16; vec < 256; vec++) {
+		if (vec_test(l->isr, vec))
+			l->stack[l->depth++] = (uint8_t)vec;
+	}
 	l->candidate = -1;
 	l->svr = r->svr;
 	l->ldr = r->ldr;

@@ -329,6 +329,9 @@ static void test_bad_records_change_nothing(void **state)
 	bad[24] |= 1; /* IRR vector 0 */
 	assert_int_equal(load(bad, len), -RAY_EINVAL);
 	memcpy(bad, good, len);
+	bad[24 + 32 + 8] |= 3; /* two in service in one class */
+	assert_int_equal(load(bad, len), -RAY_EINVAL);
+	memcpy(bad, good, len);
 	bad[8] = 3; /* PV EOI address */
 	assert_int_equal(load(bad, len), -RAY_EINVAL);
 	assert_int_equal(save(after, sizeof(after)), len);
