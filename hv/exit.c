@@ -7,6 +7,7 @@
 
 #include "hv/cpuid.h"
 #include "hv/exit_priv.h"
+#include "hv/mce.h"
 #include "hv/pv.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
@@ -224,7 +225,7 @@ static enum hv_disposition xsetbv_fast(struct vcpu *v, struct hv_exit *e)
 const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT] = {
 	[HV_EXIT_EXTINT] = { "extint", extint_fast, NULL },
 	[HV_EXIT_NMI] = { "nmi", resume_fast, NULL },
-	[HV_EXIT_MCE] = { "machine-check", resume_fast, NULL },
+	[HV_EXIT_MCE] = { "machine-check", hv_mce_fast, hv_mce_thread },
 	[HV_EXIT_INTR_WINDOW] = { "intr-window", intr_window_fast, NULL },
 	[HV_EXIT_NMI_WINDOW] = { "nmi-window", nmi_window_fast, NULL },
 	[HV_EXIT_CPUID] = { "cpuid", cpuid_fast, NULL },

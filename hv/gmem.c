@@ -156,6 +156,21 @@ static const struct gmem_region *region_of(const struct gmem *m, gpa_t gpa, uint
 	return NULL;
 }
 
+bool gmem_owns(const struct gmem *m, hpa_t page)
+{
+	for (unsigned int i = 0; i < m->count; i++) {
+		const struct gmem_region *r = &m->region[i];
+
+		for (uint64_t off = 0; off < r->size; off += CHUNK_SIZE) {
+			uint64_t base = chunk_hpa(r->chunks[off / CHUNK_SIZE]).v;
+
+			if (page.v >= base && page.v - base < MIN(CHUNK_SIZE, r->size - off))
+				return true;
+		}
+	}
+	return false;
+}
+
 static char *chunk_ptr(const struct gmem_region *r, gpa_t gpa)
 {
 	uint64_t off = gpa.v - r->base.v;

@@ -47,6 +47,9 @@ int __must_check gmem_add(struct gmem *m, gpa_t base, uint64_t size, enum gmem_t
  */
 void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len);
 
+/** Whether a host page backs this guest. Context: any, NMI included. */
+bool gmem_owns(const struct gmem *m, hpa_t page);
+
 /** Copy in / out; may cross chunks, not region ends. 0 or -RAY_EFAULT (nothing copied).
  *  Writes to ROM fail; gmem_write marks dirty pages. Context: any. Trust: gpa, len. */
 int __must_check gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len);

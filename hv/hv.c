@@ -2,6 +2,7 @@
 #include "hv/hv.h"
 
 #include "hv/backend.h"
+#include "hv/mce.h"
 #include "hv/stage2.h"
 #include "hv/vm_priv.h"
 #include "kernel/arch/cpu.h"
@@ -101,6 +102,7 @@ int hv_init(void)
 	const struct hv_backend *b = xsave_probe() == 0 ? choose() : NULL;
 
 	vm_registry_init();
+	hv_mce_init();
 	if (b != NULL) {
 		ipi_call_all(enable_here, (void *)(uintptr_t)b);
 		if (enable_failures != 0) {

@@ -98,6 +98,13 @@ static void predictors_in(const struct vcpu *v)
 	*last = v->vm->id;
 }
 
+static struct vcpu *on_cpu[CPU_MAX];
+
+struct vcpu *vcpu_here(void)
+{
+	return on_cpu[this_cpu()->id];
+}
+
 void vcpu_state_in(struct vcpu *v)
 {
 	v->cpu = this_cpu()->id;
@@ -108,10 +115,12 @@ void vcpu_state_in(struct vcpu *v)
 		wrmsr(MSR_TSC_AUX, v->tsc_aux);
 	hv_backend->load(v);
 	v->loaded = true;
+	on_cpu[v->cpu] = v;
 }
 
 void vcpu_state_out(struct vcpu *v)
 {
+	on_cpu[v->cpu] = NULL;
 	hv_backend->unload(v);
 	v->loaded = false;
 	debug_out(v);

@@ -107,6 +107,8 @@ struct vcpu {
 	bool blocking;          /* asleep of its own will, not preempted */
 	bool window_on;         /* an interrupt window was asked for */
 	bool nmi_window_on;
+	hpa_t lost_page;        /* valid when page_lost: a machine check took it from the guest */
+	bool page_lost;
 	bool parked;            /* paused or stopped: the thread waits, holds no state */
 	volatile bool dying;    /* the thread is to end */
 };
@@ -116,6 +118,10 @@ int __must_check vcpu_create(struct vm *vm, unsigned int id);
 void vcpu_destroy(struct vcpu *v);
 /** Start the thread. The BSP begins RUNNING, the others in WAIT_SIPI. */
 int __must_check vcpu_start(struct vcpu *v);
+
+/** The vCPU whose state is on the calling CPU, NULL for none. Context: any, NMI included;
+ *  preemption off, or the answer is old. */
+struct vcpu *vcpu_here(void);
 
 /** Set request bits and make the vCPU see them soon. Context: any but NMI; lock-free. */
 void vcpu_request(struct vcpu *v, uint64_t bits);

@@ -121,10 +121,11 @@ static bool mce_handle(struct trap_frame *tf)
 	enum mce_verdict v;
 	bool claimed;
 
-	(void)tf;
 	banks_read(banks, n);
 	v = mce_judge(banks, n, status, kind_of(cap), &page);
-	claimed = v == MCE_CONTINUE || (v == MCE_PAGE && page_hook && page_hook(HPA(page)));
+	/* A lost page can be survived only where a guest met it (no frame: it came as an exit);
+	 * host code has no way back. */
+	claimed = v == MCE_CONTINUE || (v == MCE_PAGE && !tf && page_hook && page_hook(HPA(page)));
 	if (!claimed)
 		return false;
 	for (unsigned int i = 0; i < n; i++)

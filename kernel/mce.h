@@ -40,8 +40,8 @@ enum mce_verdict mce_judge(const struct mce_bank *banks, unsigned int n, uint64_
 void mce_init(void);
 
 /**
- * Who may own a broken page: returns true when a guest and not host code met it, and that
- * guest will not run again.
+ * Who may own a page that broke under a guest: returns true when the guest that was running on
+ * this CPU does, and will not run again.
  * Context of the call: NMI context on the CPU that took the machine check. Set once, init.
  */
 void mce_page_hook_set(bool (*fn)(hpa_t page));

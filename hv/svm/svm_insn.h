@@ -6,6 +6,7 @@
 #ifndef RAYOS_HV_SVM_INSN_H
 #define RAYOS_HV_SVM_INSN_H
 
+#include "kernel/arch/trap.h"
 #include "kernel/lib/types.h"
 
 struct vcpu;
@@ -16,10 +17,10 @@ static inline void svm_vmsave(uint64_t pa)
 	__asm__ volatile("vmsave %0" : : "a"(pa) : "memory");
 }
 
-/** Enter this CPU's machine-check handler as the intercepted exception would have. */
+/** Hand a machine check that ended the guest to the host: a panic, or it returns. */
 static inline void svm_host_mce(void)
 {
-	__asm__ volatile("int $18" : : : "memory");
+	trap_mce(NULL);
 }
 
 /**

@@ -7,6 +7,7 @@
 #ifndef RAYOS_HV_VMX_INSN_H
 #define RAYOS_HV_VMX_INSN_H
 
+#include "kernel/arch/trap.h"
 #include "kernel/lib/types.h"
 
 struct vcpu;
@@ -76,15 +77,16 @@ static inline void vmx_invvpid(uint64_t type, uint16_t vpid)
 	__asm__ volatile("invvpid %0, %1" : : "m"(d), "r"(type) : "cc", "memory");
 }
 
-/** Hand an NMI or machine check that ended the guest to this CPU's own handler. */
+/** Hand an NMI that ended the guest to this CPU's own handler. */
 static inline void vmx_host_nmi(void)
 {
 	__asm__ volatile("int $2" : : : "memory");
 }
 
+/** Hand a machine check that ended the guest to the host: a panic, or it returns. */
 static inline void vmx_host_mce(void)
 {
-	__asm__ volatile("int $18" : : : "memory");
+	trap_mce(NULL);
 }
 
 /**

@@ -1,6 +1,7 @@
 /* UNIT: kernel/mce.c */
 // SPDX-License-Identifier: Apache-2.0
-/* kernel/mce.c: the verdicts over bank contents as the manuals define them. */
+/* kernel/mce.c: the verdicts over bank contents as the manuals define them, and the handler
+ * over a model of the registers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,9 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
+#include "kernel/arch/msr_index.h"
 #include "kernel/arch/trap.h"
 #include "kernel/mce.h"
 #include "tests/host/fake_log.h"
@@ -32,9 +35,11 @@ const struct cpu_features *cpu_features(void)
 	return &features;
 }
 
+static trap_nmi_fn handler;
+
 void trap_mce_add(trap_nmi_fn fn)
 {
-	(void)fn;
+	handler = fn;
 }
 
 static enum mce_verdict judge(uint64_t status, enum mce_kind kind)
@@ -99,6 +104,58 @@ static void test_no_way_back(void **state)
 	assert_int_equal(mce_judge(&b, 1, 0, MCE_KIND_INTEL, &page), MCE_PAGE);
 }
 
+static hpa_t asked;
+static bool answer;
+
+static bool page_hook(hpa_t page)
+{
+	asked = page;
+	return answer;
+}
+
+#define BANK2_STATUS (MSR_MC0_STATUS + 2 * 4)
+
+/* A machine check with this status in bank 2; whether the system lives on. */
+static bool machine_check(uint64_t status, struct trap_frame *tf)
+{
+	wrmsr(MSR_MCG_STATUS, RIPV | BIT(2));
+	wrmsr(BANK2_STATUS, status);
+	wrmsr(MSR_MC0_ADDR + 2 * 4, 0x7000);
+	asked = HPA(0);
+	return handler(tf);
+}
+
+static void test_handler(void **state)
+{
+	const uint64_t lost = VAL | UC | S | AR | ADDRV;
+	struct trap_frame host = { .vector = TRAP_MC };
+
+	(void)state;
+	wrmsr(MSR_MCG_CAP, 4 | BIT(8) | BIT(24));
+	wrmsr(BANK2_STATUS, VAL); /* from before the boot */
+	mce_init();
+	mce_page_hook_set(page_hook);
+	assert_non_null(handler);
+	assert_int_equal(rdmsr(BANK2_STATUS), 0);
+	assert_true(rdmsr(MSR_MCG_CTL) == UINT64_MAX);
+	assert_true(rdmsr(MSR_MC0_CTL + 3 * 4) == UINT64_MAX);
+
+	assert_true(machine_check(VAL | EN, &host));
+	assert_int_equal(rdmsr(BANK2_STATUS), 0);
+	assert_int_equal(rdmsr(MSR_MCG_STATUS), RIPV); /* ready for the next */
+
+	answer = true;
+	assert_true(machine_check(lost, NULL));
+	assert_int_equal(asked.v, 0x7000);
+	assert_false(machine_check(lost, &host)); /* host code met it */
+	assert_int_equal(asked.v, 0);
+	assert_int_equal(rdmsr(BANK2_STATUS), lost); /* left for whoever looks */
+	answer = false;
+	assert_false(machine_check(lost, NULL)); /* nobody's page */
+	assert_false(machine_check(VAL | UC | PCC, NULL));
+	assert_int_equal(mce_count(), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +163,7 @@ int main(void)
 		cmocka_unit_test(test_uncorrected),
 		cmocka_unit_test(test_several_banks),
 		cmocka_unit_test(test_no_way_back),
+		cmocka_unit_test(test_handler),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,6 +119,9 @@ static void guest_memory_copies_and_bounds(void **state)
 	assert_string_equal(in, out);
 	assert_null(gmem_ptr(&vm->mem, GPA(SIZE_2M - 10), 64));
 	assert_non_null(gmem_ptr(&vm->mem, GPA(SIZE_2M - 64), 64));
+	assert_true(gmem_owns(&vm->mem, HPA((uint64_t)(uintptr_t)gmem_ptr(&vm->mem, GPA(0), 1) -
+					     mm_direct_base + SIZE_2M - 1)));
+	assert_false(gmem_owns(&vm->mem, HPA(BIT(51))));
 	assert_int_equal(gmem_read(&vm->mem, GPA(MIB(6) - 1), out, 2), -RAY_EFAULT);
 	assert_int_equal(gmem_read(&vm->mem, GPA(~0ull), out, 2), -RAY_EFAULT);
 	assert_int_equal(gmem_read(&vm->mem, GPA(5), out, ~0ull), -RAY_EFAULT);
