@@ -164,7 +164,7 @@ static void schedule(struct vrtc *r)
 	if ((r->cmos[RTC_B] & B_PIE) && period_ns(r))
 		next = r->period_at + period_ns(r);
 	if ((r->cmos[RTC_B] & (B_AIE | B_UIE)) && !(r->cmos[RTC_B] & B_SET))
-		next = MIN(next, now - now % NSEC + NSEC);
+		next = MIN(next, now + NSEC - time_wall_ns() % NSEC);
 	if (next != UINT64_MAX)
 		timer_set_ns(&r->timer, MAX(next, now + 1));
 }
@@ -298,7 +298,7 @@ static uint8_t cmos_read(struct vrtc *r)
 	switch (index) {
 	case RTC_A:
 		value = r->cmos[RTC_A];
-		if (!(r->cmos[RTC_B] & B_SET) && time_now() % NSEC >= NSEC - UIP_NS)
+		if (!(r->cmos[RTC_B] & B_SET) && time_wall_ns() % NSEC >= NSEC - UIP_NS)
 			value |= A_UIP;
 		return value;
 	case RTC_C:

@@ -149,9 +149,14 @@ uint64_t time_now(void)
 	return fake_now_ns;
 }
 
+uint64_t time_wall_ns(void)
+{
+	return fake_wall * 1000000000u + fake_now_ns;
+}
+
 uint64_t time_wall_seconds(void)
 {
-	return fake_wall + fake_now_ns / 1000000000u;
+	return time_wall_ns() / 1000000000u;
 }
 
 static uint64_t tsc_now(void)
