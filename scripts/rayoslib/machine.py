@@ -10,9 +10,11 @@ Waiting always has a deadline and always ends with the process or the marker. Ba
     kvm        QEMU on KVM, where it offers VMX or SVM to its guest
 """
 
+import ctypes
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -25,8 +27,8 @@ TOP = Path(__file__).resolve().parent.parent.parent
 ISO = TOP / "build" / "rayos.iso"
 BACKENDS = ("svm", "vmx", "svm-bochs", "kvm")
 BOCHS_MODELS = {"vmx": "corei7_skylake_x", "svm-bochs": "trinity_apu"}
-# OVMF reaches the loader in 12 s (QEMU) to 30 s (Bochs) on an idle machine.
-BOOT_TIMEOUT = {"svm": 120, "kvm": 60, "vmx": 240, "svm-bochs": 240}
+# OVMF reaches the loader in 5 s (QEMU) to 20 s (Bochs) on an idle machine; CI may be busy.
+BOOT_TIMEOUT = {"svm": 300, "kvm": 60, "vmx": 600, "svm-bochs": 600}
 PANIC = "RAYOS_PANIC:"
 PANIC_GRACE = 3  # seconds for what a panic prints last
 SHELL_READY = "RAYOS_BOOT_MARKER:SHELL_READY"
@@ -78,6 +80,11 @@ def _tool(name):
     return path
 
 
+def _die_with_parent():
+    """In the child: an emulator must not outlive a killed test run (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
 def _first_file(*candidates):
     for candidate in candidates:
         if Path(candidate).exists():
@@ -111,7 +118,7 @@ class Machine:
             errors = open(self._folder / "stderr", "wb")
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=errors, stderr=subprocess.STDOUT,
-                cwd=self._folder)
+                cwd=self._folder, preexec_fn=_die_with_parent)
             errors.close()
             self._serial = self._accept(listener)
         except BaseException:
