@@ -5,6 +5,7 @@ A module describes its machine in `MACHINE = dict(...)` (fields of rayoslib.mach
 and its tests share one boot through the fixture `shell`; or it makes machines by `boot`.
 """
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +25,18 @@ LOG_TAIL = 4000
 def _keep_log(name, target):
     LOGS.mkdir(parents=True, exist_ok=True)
     (LOGS / f"{name}.log").write_bytes(bytes(target.log))
+
+
+def build_image(folder, guests, conf="", files=()):
+    """An image with test guests (build/guests/<stem>.elf) and files as modules."""
+    modules = [TOP / f"build/guests/{guest}.elf" for guest in guests] + list(files)
+    lines = ["[boot]", *(f"module = {Path(module).name}" for module in modules), conf]
+    (folder / "rayos.conf").write_text("\n".join(lines) + "\n")
+    command = [TOP / "scripts/mkiso", "--conf", folder / "rayos.conf", "-o", folder / "test.iso"]
+    for module in modules:
+        command += ["--module", module]
+    subprocess.run(command, check=True)
+    return folder / "test.iso"
 
 
 @pytest.fixture(scope="module")

@@ -169,5 +169,4 @@ void guest_run(void)
 		measure_kick();
 	if (!cmdline_has("notimer"))
 		measure_timer();
-	print("BENCH:DONE\n");
 }

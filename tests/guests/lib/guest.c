@@ -5,6 +5,7 @@
 
 #define COM1        0x3f8u
 #define LSR         (COM1 + 5)
+#define LSR_DATA    0x01u
 #define LSR_THRE    0x20u
 #define MB_BOOTED   0x2badb002u
 #define MB_CMDLINE  0x4u
@@ -24,7 +25,8 @@
 #define PIC_MASTER_DATA 0x21u
 #define PIC_SLAVE_DATA 0xa1u
 #define MB_MMAP     0x40u
-#define MB_RAM      1u
+#define E820_RAM    1u
+#define PVH_MAGIC   0x336ec578u
 
 struct idt_entry {
 	uint16_t offset_low, selector;
@@ -42,8 +44,9 @@ void guest_main(uint32_t magic, uint32_t info);
 static struct idt_entry idt[256] __attribute__((aligned(16)));
 static void (*handlers[256])(struct isr_frame *);
 static const char *cmdline = "";
-static const uint8_t *memory_map;
-static uint32_t memory_map_len;
+/* Of the memory map: where it is, where it ends, what lies before base, length and type. */
+static const uint8_t *map_at, *map_end;
+static bool map_has_sizes;
 static volatile bool timer_fired;
 static unsigned passed, failed;
 static uint64_t catch_rip, catch_rsp, catch_rbp;
@@ -133,6 +136,8 @@ void report(bool ok, const char *what)
 void finish(void)
 {
 	print("GUEST:DONE passed=%u failed=%u\n", passed, failed);
+	while (cmdline_has("linger") && !(inb(LSR) & LSR_DATA))
+		;
 	guest_exit(failed ? 1 : 0);
 }
 
@@ -279,15 +284,17 @@ void sleep_ticks(uint64_t ticks)
 
 bool memory_range(unsigned n, uint64_t *base, uint64_t *len)
 {
-	for (uint32_t at = 0; at + 24 <= memory_map_len;) {
-		const uint32_t *entry = (const uint32_t *)(const void *)(memory_map + at);
+	for (const uint8_t *at = map_at; at + 20 <= map_end;) {
+		/* Multiboot puts the size of the rest in front, PVH has 24 bytes each. */
+		uint32_t step = map_has_sizes ? *(const uint32_t *)(const void *)at + 4 : 24;
+		const uint32_t *entry = (const uint32_t *)(const void *)(at + (map_has_sizes ? 4 : 0));
 
-		at += entry[0] + 4;
-		if (entry[5] != MB_RAM)
+		at += step;
+		if (entry[4] != E820_RAM)
 			continue;
 		if (n-- == 0) {
-			*base = (uint64_t)entry[2] << 32 | entry[1];
-			*len = (uint64_t)entry[4] << 32 | entry[3];
+			*base = (uint64_t)entry[1] << 32 | entry[0];
+			*len = (uint64_t)entry[3] << 32 | entry[2];
 			return true;
 		}
 	}
@@ -334,22 +341,35 @@ uint64_t cmdline_number(const char *name, uint64_t otherwise)
 	return n;
 }
 
+/* Multiboot 1 information: flags, ..., [4] command line, [11] map length, [12] map. */
+static void multiboot_read(const uint32_t *info)
+{
+	if (info[0] & MB_CMDLINE)
+		cmdline = (const char *)(uintptr_t)info[4];
+	if (info[0] & MB_MMAP) {
+		map_at = (const uint8_t *)(uintptr_t)info[12];
+		map_end = map_at + info[11];
+		map_has_sizes = true;
+	}
+}
+
+/* PVH's hvm_start_info: command line at 24, memory map at 40, its entries at 48. */
+static void pvh_read(const uint64_t *info)
+{
+	if (info[3])
+		cmdline = (const char *)(uintptr_t)info[3];
+	map_at = (const uint8_t *)(uintptr_t)info[5];
+	map_end = map_at + 24ul * (uint32_t)info[6];
+}
+
 void guest_main(uint32_t magic, uint32_t info)
 {
-	const uint32_t *multiboot = (const uint32_t *)(uintptr_t)info;
-	/* PVH's hvm_start_info: the command line is a 64-bit address at offset 24. */
-	const uint64_t *pvh = (const uint64_t *)(uintptr_t)info;
+	const void *at = (const void *)(uintptr_t)info;
 
-	if (magic == MB_BOOTED) {
-		if (multiboot[0] & MB_CMDLINE)
-			cmdline = (const char *)(uintptr_t)multiboot[4];
-		if (multiboot[0] & MB_MMAP) {
-			memory_map = (const uint8_t *)(uintptr_t)multiboot[12];
-			memory_map_len = multiboot[11];
-		}
-	} else if (multiboot[0] == 0x336ec578u && pvh[3]) {
-		cmdline = (const char *)(uintptr_t)pvh[3];
-	}
+	if (magic == MB_BOOTED)
+		multiboot_read(at);
+	else if (*(const uint32_t *)at == PVH_MAGIC)
+		pvh_read(at);
 	idt_init();
 	/* The 8259s may deliver what firmware left running: mask them. */
 	outb(PIC_MASTER_DATA, 0xff);

@@ -97,7 +97,10 @@ void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /** Print "PASS what" or "FAIL what" and count it. */
 void report(bool ok, const char *what);
 
-/** Print "GUEST:DONE passed=N failed=N" and end the machine; code 0 when nothing failed. */
+/**
+ * Print "GUEST:DONE passed=N failed=N" and end the machine; code 0 when nothing failed. With
+ * "linger" on the command line it waits for a byte on the serial line first.
+ */
 void __attribute__((noreturn)) finish(void);
 
 /** End the machine with a code through port 0xF4 (and halt where there is no such port). */
