@@ -14,10 +14,11 @@
 #include "kernel/sched/spinlock.h"
 
 /*
- * An area is a guard page and what is mapped above it. Unmapped areas stay listed as dead
- * until every CPU has flushed its TLB: until then their addresses are not used again.
+ * An area is a guard page and what is mapped above it. New areas are placed at a cursor that
+ * only rises, so an address that was unmapped is not used again before the cursor has been
+ * around once; and it goes on only through holes that were there at the last TLB flush.
  */
-enum area_kind { AREA_DEVICE, AREA_STACK, AREA_DEAD, AREA_FLUSHING };
+enum area_kind { AREA_DEVICE, AREA_STACK };
 
 struct area {
 	struct list_head node; /* by rising address */
@@ -26,18 +27,21 @@ struct area {
 	enum area_kind kind;
 };
 
-/* Dead address space that is worth interrupting all CPUs for. */
-#define PURGE_PAGES (MIB(64) >> PAGE_SHIFT)
+#define RECYCLE_TRIES 4u
 
 static struct spinlock vmap_lock = SPINLOCK_INIT(LOCK_ORDER_VMAP);
 static struct list_head areas = LIST_HEAD_INIT(areas);
-static uint64_t dead_pages;
 static uint64_t area_base = VMAP_FIRST, area_limit = VMAP_FIRST + VMAP_SIZE;
+static uint64_t cursor = VMAP_FIRST;
+/* No CPU remembers anything in the holes from the cursor up to here. */
+static uint64_t clean_end = VMAP_FIRST + VMAP_SIZE;
+static uint64_t kills; /* areas unmapped since boot */
 
 void vmap_init(uint64_t random)
 {
 	/* The first 64 GiB are for hiding in. */
 	area_base = VMAP_FIRST + (random % (GIB(64) >> PAGE_SHIFT) << PAGE_SHIFT);
+	cursor = area_base;
 }
 
 static uint64_t area_end(const struct area *a)
@@ -45,25 +49,59 @@ static uint64_t area_end(const struct area *a)
 	return a->base + ((a->pages + 1) << PAGE_SHIFT);
 }
 
-/* First fit; the lock is held. */
-static bool area_insert(struct area *a)
+/* The first hole from the cursor on. The lock is held. */
+static bool area_place(struct area *a)
 {
-	uint64_t size = (a->pages + 1) << PAGE_SHIFT, at = area_base;
+	uint64_t size = (a->pages + 1) << PAGE_SHIFT, at = cursor;
 	struct list_head *pos = &areas;
 	struct area *other;
 
 	list_for_each_entry(other, &areas, node) {
-		if (other->base - at >= size) {
+		if (area_end(other) <= cursor)
+			continue;
+		if (other->base >= at && other->base - at >= size) {
 			pos = &other->node;
 			break;
 		}
 		at = area_end(other);
 	}
-	if (area_limit - at < size)
+	if (at > clean_end || clean_end - at < size)
 		return false;
 	a->base = at;
 	list_add_tail(&a->node, pos);
+	cursor = at + size;
 	return true;
+}
+
+static void flush_one(void *arg)
+{
+	(void)arg;
+	kspace_tlb_flush();
+}
+
+/* Make all holes usable again and begin anew at the bottom. */
+static bool recycle(void)
+{
+	uint64_t flags, before;
+	bool ok;
+
+	/* Other CPUs are waited for. */
+	if (!irq_enabled() || irq_in_handler() || this_cpu()->preempt_count != 0)
+		return false;
+	flags = spin_lock_irqsave(&vmap_lock);
+	before = kills;
+	spin_unlock_irqrestore(&vmap_lock, flags);
+
+	ipi_call_all(flush_one, NULL);
+
+	flags = spin_lock_irqsave(&vmap_lock);
+	ok = kills == before; /* else some CPU may have seen the newest hole after its flush */
+	if (ok) {
+		cursor = area_base;
+		clean_end = area_limit;
+	}
+	spin_unlock_irqrestore(&vmap_lock, flags);
+	return ok;
 }
 
 static struct area *area_create(uint64_t pages, enum area_kind kind)
@@ -79,14 +117,16 @@ static struct area *area_create(uint64_t pages, enum area_kind kind)
 		return NULL;
 	a->pages = pages;
 	a->kind = kind;
-	flags = spin_lock_irqsave(&vmap_lock);
-	ok = area_insert(a);
-	spin_unlock_irqrestore(&vmap_lock, flags);
-	if (!ok) {
-		kfree(a);
-		return NULL;
+	for (unsigned int i = 0; i < RECYCLE_TRIES; i++) {
+		flags = spin_lock_irqsave(&vmap_lock);
+		ok = area_place(a);
+		spin_unlock_irqrestore(&vmap_lock, flags);
+		if (ok)
+			return a;
+		(void)recycle();
 	}
-	return a;
+	kfree(a);
+	return NULL;
 }
 
 /* Map [offset, offset + pages) of the area, in pages. */
@@ -111,7 +151,6 @@ static struct area *area_find(uint64_t va, enum area_kind kind)
 	return NULL;
 }
 
-/* Unmap and leave for the next purge. */
 static void area_kill(struct area *a)
 {
 	uint64_t first = a->base + PAGE_SIZE;
@@ -120,45 +159,12 @@ static void area_kill(struct area *a)
 	pt_unmap(kspace_root(), first, a->pages << PAGE_SHIFT);
 	for (uint64_t i = 0; i < a->pages; i++)
 		invlpg((const void *)(uintptr_t)(first + (i << PAGE_SHIFT)));
-	a->kind = AREA_DEAD;
-	dead_pages += a->pages + 1;
+	list_del(&a->node);
+	kills++;
+	if (a->base >= cursor)
+		clean_end = MIN(clean_end, a->base);
 	spin_unlock_irqrestore(&vmap_lock, flags);
-}
-
-static void flush_one(void *arg)
-{
-	(void)arg;
-	kspace_tlb_flush();
-}
-
-/* Make dead address space usable again. Only what was dead before the flush may go. */
-static void purge(void)
-{
-	struct list_head gone = LIST_HEAD_INIT(gone);
-	struct area *a, *next;
-	uint64_t flags;
-
-	if (!irq_enabled() || irq_in_handler() || this_cpu()->preempt_count != 0)
-		return;
-	flags = spin_lock_irqsave(&vmap_lock);
-	list_for_each_entry_safe(a, next, &areas, node)
-		if (a->kind == AREA_DEAD)
-			a->kind = AREA_FLUSHING;
-	spin_unlock_irqrestore(&vmap_lock, flags);
-
-	ipi_call_all(flush_one, NULL);
-
-	flags = spin_lock_irqsave(&vmap_lock);
-	list_for_each_entry_safe(a, next, &areas, node) {
-		if (a->kind != AREA_FLUSHING)
-			continue;
-		dead_pages -= a->pages + 1;
-		list_del(&a->node);
-		list_add_tail(&a->node, &gone);
-	}
-	spin_unlock_irqrestore(&vmap_lock, flags);
-	list_for_each_entry_safe(a, next, &gone, node)
-		kfree(a);
+	kfree(a);
 }
 
 static uint64_t cache_attrs(enum vmap_cache cache)
@@ -183,8 +189,6 @@ void *vmap(hpa_t hpa, size_t len, enum vmap_cache cache, bool writable)
 
 	if (len == 0 || checked_add(hpa.v, len, &end) != 0 || end > BIT(52))
 		return NULL;
-	if (dead_pages > PURGE_PAGES)
-		purge();
 	a = area_create((offset + len + PAGE_SIZE - 1) >> PAGE_SHIFT, AREA_DEVICE);
 	if (!a)
 		return NULL;
@@ -237,8 +241,6 @@ void *vmap_stack_create(size_t size)
 	hpa_t page;
 
 	ASSERT(IS_ALIGNED(size, PAGE_SIZE));
-	if (dead_pages > PURGE_PAGES)
-		purge();
 	a = area_create(size >> PAGE_SHIFT, AREA_STACK);
 	if (!a)
 		return NULL;
