@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <string.h>
-
 #include "kernel/fb/draw.h"
 #include "kernel/lib/checked.h"
 #include "kernel/lib/err.h"
@@ -11,6 +9,9 @@
 #define COLS_MAX   320u
 #define ROWS_MAX   200u
 #define COLS_MIN   20u
+
+/* Two pixels at once, at any pixel's address. */
+typedef uint64_t __attribute__((aligned(4), may_alias)) pixels2_t;
 
 /* The upper bits of an 8-bit channel, or the channel stretched, into the bits of a mask. */
 static uint32_t channel(uint32_t mask, uint8_t v)
@@ -37,7 +38,7 @@ int draw_init(struct draw *d, const struct boot_fb *fb, const struct psf *font, 
 	uint64_t bytes;
 	uint32_t scale;
 
-	if (fb->addr == 0 || fb->width == 0 || fb->width > SIDE_MAX || fb->height == 0 ||
+	if (fb->addr == 0 || fb->addr % 4 != 0 || fb->width == 0 || fb->width > SIDE_MAX || fb->height == 0 ||
 	    fb->height > SIDE_MAX || fb->pitch / 4 < fb->width || fb->pitch % 4 != 0)
 		return -RAY_EINVAL;
 	if (checked_mul(fb->pitch, fb->height, &bytes) != 0 || bytes > fb->size)
@@ -67,13 +68,18 @@ void draw_clear(const struct draw *d)
 	uint64_t two = (uint64_t)d->bg << 32 | d->bg;
 
 	for (uint32_t y = 0; y < d->height; y++) {
-		uint8_t *line = d->pixels + (size_t)y * d->pitch;
-		uint32_t x = 0;
+		uint8_t *at = d->pixels + (size_t)y * d->pitch, *end = at + d->pitch;
 
-		for (; x + sizeof(two) <= d->pitch; x += sizeof(two))
-			memcpy(line + x, &two, sizeof(two));
-		if (x < d->pitch)
-			memcpy(line + x, &two, d->pitch - x);
+		for (; (size_t)(end - at) >= 4 * sizeof(two); at += 4 * sizeof(two)) {
+			pixels2_t *p = (pixels2_t *)(void *)at;
+
+			p[0] = two;
+			p[1] = two;
+			p[2] = two;
+			p[3] = two;
+		}
+		for (; at < end; at += sizeof(uint32_t))
+			*(uint32_t *)(void *)at = d->bg;
 	}
 }
 
@@ -81,15 +87,21 @@ void draw_clear(const struct draw *d)
 static void line_draw(const struct draw *d, uint8_t *at, uint8_t bits)
 {
 	if (d->scale == 1) {
-		memcpy(at, d->nibble[bits >> 4], sizeof(d->nibble[0]));
-		memcpy(at + sizeof(d->nibble[0]), d->nibble[bits & 15], sizeof(d->nibble[0]));
+		const pixels2_t *left = (const pixels2_t *)(const void *)d->nibble[bits >> 4];
+		const pixels2_t *right = (const pixels2_t *)(const void *)d->nibble[bits & 15];
+		pixels2_t *p = (pixels2_t *)(void *)at;
+
+		p[0] = left[0];
+		p[1] = left[1];
+		p[2] = right[0];
+		p[3] = right[1];
 		return;
 	}
 	for (unsigned int x = 0; x < PSF_WIDTH; x++) {
 		uint32_t v = bits & (0x80u >> x) ? d->fg : d->bg;
 
 		for (unsigned int i = 0; i < d->scale; i++, at += sizeof(v))
-			memcpy(at, &v, sizeof(v));
+			*(uint32_t *)(void *)at = v;
 	}
 }
 

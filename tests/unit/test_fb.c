@@ -217,7 +217,7 @@ static const struct boot_fb good = {.addr = 0x80000000, .size = 640 * 4 * 100, .
 
 static void test_geometry(void **state)
 {
-	struct boot_fb bad[] = {good, good, good, good, good, good, good, good};
+	struct boot_fb bad[] = {good, good, good, good, good, good, good, good, good};
 	struct psf font;
 	struct draw d;
 
@@ -234,6 +234,7 @@ static void test_geometry(void **state)
 	bad[5].addr = 0;
 	bad[6].width = 100;
 	bad[7].height = 15;
+	bad[8].addr++;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(draw_init(&d, &bad[i], &font, NULL), -RAY_EINVAL);
 	assert_int_equal(draw_colour(&good, 0x12, 0x34, 0x56), 0x123456);
