@@ -23,8 +23,17 @@
 #include "kernel/bootinfo.h"
 #include "kernel/irq/irq.h"
 #include "kernel/marker.h"
+#include "kernel/mce.h"
 #include "tests/host/fake_thread.h"
 #include "tests/host/fake_hv.h"
+
+/* kernel/mce.h: a test asks as the machine-check handler would. */
+static bool (*fake_mce_hook)(hpa_t page);
+
+void mce_page_hook_set(bool (*fn)(hpa_t page))
+{
+	fake_mce_hook = fn;
+}
 
 /* The backends hv_init() knows: this incomplete one, and the scripted one as vmx_backend. */
 const struct hv_backend svm_backend = { .name = "svm" };

@@ -2,7 +2,7 @@
  * hv/exit_io.c hv/gbus.c hv/gmem.c hv/gwalk.c hv/hv.c hv/insn.c hv/module.c hv/msr.c
  * hv/platform.c hv/pv.c hv/stage2.c hv/vcpu.c hv/vcpu_dump.c hv/vcpu_life.c hv/vcpu_state.c
  * hv/vdev.c hv/vm.c hv/vm_build.c hv/vm_conf.c hv/vm_life.c hv/vm_state.c
- * hv/irqchip/vioapic.c hv/irqchip/virq.c hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c
+ * hv/mce.c hv/irqchip/vioapic.c hv/irqchip/virq.c hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c
  * hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c
  * hv/irqchip/vpic.c hv/loader/load.c hv/loader/bzimage.c hv/loader/elf.c
  * hv/loader/elf_guest.c hv/loader/e820.c tests/host/fake_backend.c kernel/lib/ini.c
@@ -15,6 +15,7 @@
 #include "hv/cpuid.h"
 #include "hv/msr.h"
 #include "hv/pv.h"
+#include "hv/vcpu_priv.h"
 #include "tests/host/fake_vm.h"
 
 static enum hv_disposition handle(struct hv_exit e)
@@ -391,6 +392,23 @@ static void dirty_logging_marks_writes(void **state)
 	gmem_dirty_stop(&vm->mem);
 }
 
+static void machine_check_ends_who_lost_the_page(void **state)
+{
+	hpa_t own = HPA((uint64_t)(uintptr_t)gmem_ptr(&vm->mem, GPA(0x5000), 1) - mm_direct_base);
+	const struct hv_exit e = { .kind = HV_EXIT_MCE };
+
+	(void)state;
+	assert_int_equal(handle(e), HV_RESUME); /* corrected: the guest knows nothing of it */
+	assert_false(fake_mce_hook(own)); /* no guest was running here */
+	vcpu_state_in(v);
+	assert_false(fake_mce_hook(HPA(BIT(51))));
+	assert_int_equal(handle(e), HV_RESUME);
+	assert_true(fake_mce_hook(own));
+	vcpu_state_out(v);
+	assert_int_equal(handle(e), HV_STOP);
+	assert_int_equal(vm->ending, VM_END_CRASH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +421,7 @@ int main(void)
 		TV(ports_and_small_exits),
 		TV(extended_state),
 		TV(dirty_logging_marks_writes),
+		TV(machine_check_ends_who_lost_the_page),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);
