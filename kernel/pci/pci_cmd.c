@@ -56,6 +56,18 @@ static void hex_print(struct cmd_ctx *ctx, const struct pci_dev *d)
 	}
 }
 
+static void pin_print(struct cmd_ctx *ctx, const struct pci_dev *d)
+{
+	struct pci_intx r;
+
+	if (d->int_pin == 0)
+		return;
+	if (pci_intx_route(d, &r) == 0)
+		cmd_printf(ctx, "  pin INT%c, routed to GSI %u\n", 'A' + d->int_pin - 1, r.gsi);
+	else
+		cmd_printf(ctx, "  pin INT%c, route unknown\n", 'A' + d->int_pin - 1);
+}
+
 static void detail_print(struct cmd_ctx *ctx, const struct pci_dev *d)
 {
 	static const char *const bars[PCI_BARS_MAX] = {"bar0", "bar1", "bar2",
@@ -72,8 +84,7 @@ static void detail_print(struct cmd_ctx *ctx, const struct pci_dev *d)
 		   cmd & PCI_COMMAND_MASTER ? "on" : "off");
 	if (d->header == PCI_HEADER_BRIDGE)
 		cmd_printf(ctx, "  bridge to buses %02x..%02x\n", d->secondary, d->subordinate);
-	if (d->int_pin != 0)
-		cmd_printf(ctx, "  pin INT%c\n", 'A' + d->int_pin - 1);
+	pin_print(ctx, d);
 	for (unsigned int i = 0; i < PCI_BARS_MAX; i++)
 		bar_print(ctx, bars[i], &d->bar[i]);
 	bar_print(ctx, "rom", &d->rom);

@@ -89,10 +89,26 @@ def test_power_button_switches_off(shell):
     assert shell.machine.wait_exit(30)
 
 
-def test_reboot_without_screen(boot):
-    machine = boot("devices-no-gop", gop=False, reboot=False)
+# A port with a device behind it, a conventional bus with one, and a second host bridge.
+TREE = ["pcie-root-port,id=near,chassis=1,addr=2", "virtio-rng-pci,bus=near",
+        "pcie-pci-bridge,id=bridge,addr=3", "e1000,bus=bridge,addr=3,romfile=",
+        "pxb-pcie,id=pxb,bus_nr=128,addr=4", "pcie-root-port,id=far,bus=pxb,chassis=2",
+        "virtio-rng-pci,bus=far"]
+
+
+def test_bridges_then_reboot_without_screen(boot):
+    extra = [word for device in TREE for word in ("-device", device)]
+    machine = boot("devices-no-gop", gop=False, reboot=False, extra=extra)
     shell = Shell(machine).wait_ready()
-    assert "00:1f.2" in shell.ok("pci")
+    rows = pci_list(shell)
+    assert {"00:02.0", "00:03.0", "01:00.0", "02:03.0", "80:00.0", "81:00.0"} <= set(rows)
+    assert rows["02:03.0"]["id"] == "8086:100e" and rows["81:00.0"]["id"] == "1af4:1044"
+    text = shell.ok("pci 01:00.0")
+    assert "MSI-X" in text and "PCI Express" in text
+    assert "bridge to buses 01..01" in shell.ok("pci 00:02.0")
+    assert namespace_state(shell) == "ready"
+    assert "routed to GSI" in shell.ok("pci 02:03.0")
+    assert "0 failed" in shell.run("selftest pci", 60).text
     machine.send_line("reboot")
     machine.expect("RAYOS_POWER:RESET", 30)
     assert machine.wait_exit(30)
