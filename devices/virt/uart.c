@@ -3,7 +3,8 @@
  * 16550A UART at 0x3F8, IRQ 4 (National Semiconductor PC16550D data sheet). Line timing is not
  * modelled: the transmitter is always empty, a short receive FIFO has "timed out" at once.
  * Owns: registers, receive ring, output ring. Must not know: who reads.
- * Locking: uart->lock; the output ring is read without it.
+ * Locking: uart->lock; the output ring is read without it. Readers hold references, which
+ * outlive the VM's.
  */
 #include "devices/virt/uart.h"
 
@@ -53,6 +54,8 @@ struct vuart {
 	uint8_t ier, fcr, lcr, mcr, lsr, msr, scr, dll, dlm;
 	bool thre_pending;
 	bool line;
+	volatile bool gone;    /* the VM has ended: vdev.vm is not to be touched */
+	volatile uint32_t refs;
 	uint32_t rx_head, rx_count;
 	volatile uint32_t waiting; /* readers asleep */
 	struct waitq wait;
@@ -68,48 +71,62 @@ static struct vuart *vuart_of(struct vdev *d)
 
 /* --- host side --- */
 
-uint64_t vuart_position(const struct vm *vm)
+struct vuart *vuart_get(struct vm *vm)
 {
-	return __atomic_load_n(&vm->uart->written, __ATOMIC_ACQUIRE);
+	if (vm->uart)
+		__atomic_fetch_add(&vm->uart->refs, 1, __ATOMIC_RELAXED);
+	return vm->uart;
 }
 
-uint64_t vuart_oldest(const struct vm *vm)
+void vuart_put(struct vuart *u)
 {
-	uint64_t end = vuart_position(vm);
+	if (__atomic_sub_fetch(&u->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		kfree(u);
+}
+
+bool vuart_gone(const struct vuart *u)
+{
+	return u->gone;
+}
+
+uint64_t vuart_position(const struct vuart *u)
+{
+	return __atomic_load_n(&u->written, __ATOMIC_ACQUIRE);
+}
+
+uint64_t vuart_oldest(const struct vuart *u)
+{
+	uint64_t end = vuart_position(u);
 
 	/* The slot of the byte before may be in use by the one being written. */
 	return end >= VUART_LOG_SIZE ? end - (VUART_LOG_SIZE - 1) : 0;
 }
 
-size_t vuart_read(const struct vm *vm, uint64_t *pos, char *buf, size_t len)
+size_t vuart_read(const struct vuart *u, uint64_t *pos, char *buf, size_t len)
 {
-	const struct vuart *u = vm->uart;
 	uint64_t from, end;
 	size_t n;
 
 	do {
-		end = vuart_position(vm);
-		from = MIN(MAX(*pos, vuart_oldest(vm)), end);
+		end = vuart_position(u);
+		from = MIN(MAX(*pos, vuart_oldest(u)), end);
 		n = (size_t)MIN((uint64_t)len, end - from);
 		for (size_t i = 0; i < n; i++)
 			buf[i] = (char)__atomic_load_n(&u->log[(from + i) % VUART_LOG_SIZE],
 						       __ATOMIC_RELAXED);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		/* The guest may have written over what was being copied: again, from further on. */
-	} while (n > 0 && vuart_oldest(vm) > from);
+	} while (n > 0 && vuart_oldest(u) > from);
 	*pos = from + n;
 	return n;
 }
 
-bool vuart_wait(struct vm *vm, uint64_t pos, uint64_t deadline_ns)
+bool vuart_wait(struct vuart *u, uint64_t pos, uint64_t deadline_ns)
 {
-	struct vuart *u = vm->uart;
-	bool there;
-
 	__atomic_fetch_add(&u->waiting, 1, __ATOMIC_SEQ_CST);
-	there = wait_event(&u->wait, vuart_position(vm) > pos, deadline_ns);
+	wait_event(&u->wait, vuart_position(u) > pos || u->gone, deadline_ns);
 	__atomic_fetch_sub(&u->waiting, 1, __ATOMIC_SEQ_CST);
-	return there;
+	return vuart_position(u) > pos;
 }
 
 static void log_byte(struct vuart *u, uint8_t byte)
@@ -332,15 +349,15 @@ static bool vuart_port(struct gbus_range *r, struct vcpu *vcpu, struct gbus_acce
 	return true;
 }
 
-size_t vuart_write(struct vm *vm, const char *buf, size_t len)
+size_t vuart_write(struct vuart *u, const char *buf, size_t len)
 {
-	struct vuart *u = vm->uart;
 	uint64_t flags = spin_lock_irqsave(&u->lock);
-	size_t n = MIN(len, (size_t)(VUART_RX_SIZE - u->rx_count));
+	size_t n = u->gone ? 0 : MIN(len, (size_t)(VUART_RX_SIZE - u->rx_count));
 
 	for (size_t i = 0; i < n; i++)
 		rx_push(u, (uint8_t)buf[i]);
-	update_line(u);
+	if (n > 0)
+		update_line(u);
 	spin_unlock_irqrestore(&u->lock, flags);
 	return n;
 }
@@ -409,11 +426,16 @@ static int vuart_load(struct vdev *d, struct state_buf *b, uint32_t version)
 static void vuart_destroy(struct vdev *d)
 {
 	struct vuart *u = vuart_of(d);
+	uint64_t flags;
 
 	vdev_ports_del(d->vm, &u->port, 1);
 	list_del(&d->node);
 	d->vm->uart = NULL;
-	kfree(u);
+	flags = spin_lock_irqsave(&u->lock);
+	u->gone = true;
+	spin_unlock_irqrestore(&u->lock, flags);
+	waitq_wake_all(&u->wait);
+	vuart_put(u);
 }
 
 static const struct vdev_ops vuart_ops = {
@@ -436,6 +458,7 @@ int vuart_create(struct vm *vm)
 		return -RAY_ENOMEM;
 	spin_lock_init(&u->lock, LOCK_ORDER_VDEV);
 	waitq_init(&u->wait);
+	u->refs = 1;
 	u->port = (struct gbus_range){.base = UART_BASE, .len = 8, .fn = vuart_port,
 				      .flags = GBUS_F_FAST, .name = "uart16550"};
 	err = vdev_ports_add(vm, &u->port, 1);

@@ -13,79 +13,81 @@
 #define POLL_NS     10000000ull
 #define CHUNK       512u
 
-/*
- * The port lives as long as the VM runs. It is looked at under the VM's lock, a chunk at a
- * time, so that a VM that ends meanwhile takes nothing from under us.
- */
-static bool has_port(const struct vm *vm)
+/* The VM's port, or NULL and an explanation. */
+static struct vuart *port_get(struct cmd_ctx *ctx, struct vm *vm)
 {
-	return (vm->state == VM_RUNNING || vm->state == VM_PAUSED) && vm->uart != NULL;
-}
+	struct vuart *u;
 
-/* Copy what is new since *pos. False: the VM has ended. */
-static bool output_copy(struct cmd_ctx *ctx, struct vm *vm, uint64_t *pos)
-{
-	char buf[CHUNK];
-	size_t n;
-	bool up;
-
-	do {
-		mutex_lock(&vm->lock);
-		up = has_port(vm);
-		n = up ? vuart_read(vm, pos, buf, sizeof(buf)) : 0;
-		mutex_unlock(&vm->lock);
-		cmd_write(ctx, buf, n);
-	} while (n == sizeof(buf));
-	return up;
-}
-
-static void input_give(struct vm *vm, char c)
-{
 	mutex_lock(&vm->lock);
-	if (has_port(vm))
-		(void)vuart_write(vm, &c, 1); /* full: as on a real line, the byte is lost */
+	u = vuart_get(vm);
 	mutex_unlock(&vm->lock);
+	if (u == NULL)
+		cmd_fail(ctx, -RAY_EINVAL, "'%s' is %s; `vm start %s` first", vm->def.name,
+			 vm_state_name(vm->state), vm->def.name);
+	return u;
 }
 
-static void attach(struct cmd_ctx *ctx, struct vm *vm, uint64_t pos)
+/* Copy what is there by now and new since *pos; a guest that never stops writing must not keep
+ * the operator's keys from being read. */
+static void output_copy(struct cmd_ctx *ctx, const struct vuart *u, uint64_t *pos)
 {
-	while (output_copy(ctx, vm, &pos)) {
-		int c = cmd_read_byte(ctx, POLL_NS);
+	uint64_t end = vuart_position(u);
+	char buf[CHUNK];
 
+	while (*pos < end)
+		cmd_write(ctx, buf, vuart_read(u, pos, buf, sizeof(buf)));
+}
+
+/* True: the operator left; false: the VM has ended, or begins anew with another port. */
+static bool attach(struct cmd_ctx *ctx, struct vuart *u, uint64_t pos)
+{
+	for (;;) {
+		/* Asked before the copy: what was written until then is shown. */
+		bool gone = vuart_gone(u);
+		int c;
+
+		output_copy(ctx, u, &pos);
+		if (gone)
+			return false;
+		c = cmd_read_byte(ctx, POLL_NS);
 		while (c >= 0 && c != KEY_LEAVE) {
-			input_give(vm, (char)c);
+			char typed = (char)c;
+
+			(void)vuart_write(u, &typed, 1); /* full: as on a real line, it is lost */
 			c = cmd_read_byte(ctx, 0);
 		}
-		if (c == KEY_LEAVE)
-			return;
 		if (c != -RAY_ETIMEDOUT)
-			return;
+			return true;
 	}
 }
 
 static int vm_console_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct vm *vm = vm_cmd_get(ctx, argv[0]);
-	uint64_t pos = 0;
-	bool up;
+	struct vuart *u;
+	uint64_t pos;
 
 	(void)argc;
 	if (vm == NULL)
 		return -RAY_ENOENT;
-	mutex_lock(&vm->lock);
-	up = has_port(vm);
-	if (up)
-		pos = cmd_option(ctx, "--from-start") != NULL ? vuart_oldest(vm) : vuart_position(vm);
-	mutex_unlock(&vm->lock);
-	if (!up) {
-		cmd_fail(ctx, -RAY_EINVAL, "'%s' is %s; `vm start %s` first", vm->def.name,
-			 vm_state_name(vm->state), vm->def.name);
+	u = port_get(ctx, vm);
+	if (u == NULL) {
 		vm_put(vm);
 		return -RAY_EINVAL;
 	}
 	log_info("attached name=%s", vm->def.name);
 	cmd_printf(ctx, "Console of '%s'. Ctrl-] leaves.\n", vm->def.name);
-	attach(ctx, vm, pos);
+	pos = cmd_option(ctx, "--from-start") != NULL ? vuart_oldest(u) : vuart_position(u);
+	while (u != NULL && !attach(ctx, u, pos)) {
+		vuart_put(u);
+		/* After a reset the VM has a new port; its lock is held until that is there. */
+		mutex_lock(&vm->lock);
+		u = vuart_get(vm);
+		mutex_unlock(&vm->lock);
+		pos = 0;
+	}
+	if (u != NULL)
+		vuart_put(u);
 	cmd_printf(ctx, "\nConsole of '%s' closed (%s).\n", vm->def.name, vm_state_name(vm->state));
 	log_info("detached name=%s", vm->def.name);
 	vm_put(vm);
@@ -99,20 +101,20 @@ SHELL_CMD(vm_console, "vm console", "use a virtual machine's serial console", .a
 static int vm_log_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct vm *vm = vm_cmd_get(ctx, argv[0]);
+	struct vuart *u;
 	uint64_t pos = 0;
 
 	(void)argc;
 	if (vm == NULL)
 		return -RAY_ENOENT;
-	if (!output_copy(ctx, vm, &pos)) {
-		cmd_fail(ctx, -RAY_EINVAL, "'%s' is %s and has no output", vm->def.name,
-			 vm_state_name(vm->state));
-		vm_put(vm);
-		return -RAY_EINVAL;
+	u = port_get(ctx, vm);
+	if (u != NULL) {
+		output_copy(ctx, u, &pos);
+		cmd_printf(ctx, "\n");
+		vuart_put(u);
 	}
-	cmd_printf(ctx, "\n");
 	vm_put(vm);
-	return 0;
+	return u != NULL ? 0 : -RAY_EINVAL;
 }
 SHELL_CMD(vm_log, "vm log", "show what a virtual machine wrote to its serial port",
 	  .args = "NAME", .min_args = 1, .max_args = 1, .example = "vm log demo",

@@ -162,8 +162,8 @@ static void one(struct input *in)
 		char buf[64] = {0};
 
 		virq_msi_send(vm, 0xfee00000 | (word(in) & 0xfffff), word(in));
-		vuart_write(vm, buf, byte(in) % sizeof(buf));
-		vuart_read(vm, &pos, buf, sizeof(buf));
+		vuart_write(vm->uart, buf, byte(in) % sizeof(buf));
+		vuart_read(vm->uart, &pos, buf, sizeof(buf));
 		hv_platform()->power_button(vm);
 		break;
 	}

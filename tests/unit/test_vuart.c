@@ -74,15 +74,15 @@ static void test_output(void **state)
 	assert_int_equal(in(5), 0x60);
 	for (const char *s = "hello"; *s; s++)
 		out(0, (uint8_t)*s);
-	assert_int_equal(vuart_position(vm), 5);
-	assert_int_equal(vuart_read(vm, &pos, buf, 2), 2);
+	assert_int_equal(vuart_position(vm->uart), 5);
+	assert_int_equal(vuart_read(vm->uart, &pos, buf, 2), 2);
 	assert_memory_equal(buf, "he", 2);
-	assert_int_equal(vuart_read(vm, &pos, buf, sizeof(buf)), 3);
+	assert_int_equal(vuart_read(vm->uart, &pos, buf, sizeof(buf)), 3);
 	assert_memory_equal(buf, "llo", 3);
-	assert_int_equal(vuart_read(vm, &pos, buf, sizeof(buf)), 0);
-	assert_false(vuart_wait(vm, pos, fake_now_ns + 1000));
+	assert_int_equal(vuart_read(vm->uart, &pos, buf, sizeof(buf)), 0);
+	assert_false(vuart_wait(vm->uart, pos, fake_now_ns + 1000));
 	out(0, '!');
-	assert_true(vuart_wait(vm, pos, fake_now_ns + 1000));
+	assert_true(vuart_wait(vm->uart, pos, fake_now_ns + 1000));
 	assert_false(irq());
 }
 
@@ -95,14 +95,14 @@ static void test_scrollback_wraps(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < VUART_LOG_SIZE + 100; i++)
 		out(0, (uint8_t)(i % 251));
-	assert_int_equal(vuart_oldest(vm), 101);
-	n = vuart_read(vm, &pos, buf, sizeof(buf));
+	assert_int_equal(vuart_oldest(vm->uart), 101);
+	n = vuart_read(vm->uart, &pos, buf, sizeof(buf));
 	assert_int_equal(n, VUART_LOG_SIZE - 1);
 	assert_int_equal(pos, VUART_LOG_SIZE + 100);
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal((uint8_t)buf[i], (i + 101) % 251);
 	pos = UINT64_MAX; /* a position from the future is the present */
-	assert_int_equal(vuart_read(vm, &pos, buf, sizeof(buf)), 0);
+	assert_int_equal(vuart_read(vm->uart, &pos, buf, sizeof(buf)), 0);
 	assert_int_equal(pos, VUART_LOG_SIZE + 100);
 }
 
@@ -129,7 +129,7 @@ static void test_is_a_16550a(void **state)
 	out(3, 0x03);
 	assert_int_equal(in(3), 0x03);
 	assert_int_equal(in(1), 0);
-	assert_int_equal(vuart_position(vm), 0);
+	assert_int_equal(vuart_position(vm->uart), 0);
 	out(5, 0xff);
 	out(6, 0xff);
 	assert_int_equal(in(5), 0x60);
@@ -172,7 +172,7 @@ static void test_out2_gates_the_line(void **state)
 static void test_receive(void **state)
 {
 	(void)state;
-	assert_int_equal(vuart_write(vm, "abc", 3), 3);
+	assert_int_equal(vuart_write(vm->uart, "abc", 3), 3);
 	assert_false(irq());
 	assert_int_equal(in(5), 0x61);
 	assert_int_equal(in(0), 'a');
@@ -185,15 +185,15 @@ static void test_receive(void **state)
 	assert_int_equal(in(5), 0x60);
 	assert_int_equal(in(0), 0);
 	out(2, 0xc1); /* FIFO, trigger at 14 */
-	assert_int_equal(vuart_write(vm, "0123456789", 10), 10);
+	assert_int_equal(vuart_write(vm->uart, "0123456789", 10), 10);
 	assert_true(irq());
 	assert_int_equal(in(2), 0xcc); /* short: timed out */
-	assert_int_equal(vuart_write(vm, "ABCDEFGH", 8), 8);
+	assert_int_equal(vuart_write(vm->uart, "ABCDEFGH", 8), 8);
 	assert_int_equal(in(2), 0xc4);
 	for (unsigned int i = 0; i < 18; i++)
 		assert_int_equal(in(0), "0123456789ABCDEFGH"[i]);
 	assert_int_equal(in(2), 0xc1);
-	assert_int_equal(vuart_write(vm, "zz", 2), 2);
+	assert_int_equal(vuart_write(vm->uart, "zz", 2), 2);
 	out(2, 0xc3); /* clear */
 	assert_int_equal(in(5), 0x60);
 }
@@ -204,10 +204,10 @@ static void test_receive_overflow_is_refused(void **state)
 
 	(void)state;
 	memset(big, 'q', sizeof(big));
-	assert_int_equal(vuart_write(vm, big, sizeof(big)), VUART_RX_SIZE);
-	assert_int_equal(vuart_write(vm, big, 1), 0);
+	assert_int_equal(vuart_write(vm->uart, big, sizeof(big)), VUART_RX_SIZE);
+	assert_int_equal(vuart_write(vm->uart, big, 1), 0);
 	assert_int_equal(in(0), 'q');
-	assert_int_equal(vuart_write(vm, big, 5), 1);
+	assert_int_equal(vuart_write(vm->uart, big, 5), 1);
 }
 
 static void test_loopback(void **state)
@@ -223,7 +223,7 @@ static void test_loopback(void **state)
 	out(2, 0x01);
 	for (unsigned int i = 0; i < 17; i++)
 		out(0, (uint8_t)('a' + i));
-	assert_int_equal(vuart_position(vm), 0);
+	assert_int_equal(vuart_position(vm->uart), 0);
 	assert_int_equal(in(5), 0x63); /* overrun */
 	assert_int_equal(in(5), 0x61);
 	for (unsigned int i = 0; i < 16; i++)
@@ -246,7 +246,7 @@ static void test_wide_access(void **state)
 	(void)state;
 	fake_out(vm, 0x3f8, 2, 0x0141); /* THR, then IER */
 	assert_int_equal(in(1), 1);
-	assert_int_equal(vuart_position(vm), 1);
+	assert_int_equal(vuart_position(vm->uart), 1);
 	assert_int_equal(fake_in(vm, 0x3fc, 4) & 0xffff, 0x600b);
 }
 
@@ -262,7 +262,7 @@ static void test_save_destroy_restore_continue(void **state)
 	in(2);
 	out(2, 0x81);
 	out(7, 0x77);
-	assert_int_equal(vuart_write(vm, "typed", 5), 5);
+	assert_int_equal(vuart_write(vm->uart, "typed", 5), 5);
 	in(0);
 	len = fake_save(d, bytes, sizeof(bytes));
 	d->ops->destroy(d);
@@ -278,11 +278,31 @@ static void test_save_destroy_restore_continue(void **state)
 	for (unsigned int i = 0; i < 4; i++)
 		assert_int_equal(in(0), "yped"[i]);
 	assert_int_equal(in(7), 0x77);
-	assert_int_equal(vuart_write(vm, "X", 1), 1);
+	assert_int_equal(vuart_write(vm->uart, "X", 1), 1);
 	assert_true(irq()); /* the line was known to be up, went down, came up */
 	d->ops->reset(d);
 	assert_int_equal(in(5), 0x60);
 	assert_int_equal(in(1), 0);
+}
+
+static void test_last_words_outlive_the_vm(void **state)
+{
+	struct vuart *u = vuart_get(vm);
+	char buf[8];
+	uint64_t pos = 0;
+
+	(void)state;
+	out(0, 'b');
+	out(0, 'y');
+	assert_false(vuart_gone(u));
+	fake_vdev(vm, "uart16550")->ops->destroy(fake_vdev(vm, "uart16550"));
+	assert_null(vuart_get(vm));
+	assert_true(vuart_gone(u));
+	assert_int_equal(vuart_read(u, &pos, buf, sizeof(buf)), 2);
+	assert_memory_equal(buf, "by", 2);
+	assert_false(vuart_wait(u, pos, UINT64_MAX)); /* does not sleep for ever */
+	assert_int_equal(vuart_write(u, "x", 1), 0);
+	vuart_put(u);
 }
 
 int main(void)
@@ -299,6 +319,7 @@ int main(void)
 		T(test_loopback),
 		T(test_wide_access),
 		T(test_save_destroy_restore_continue),
+		T(test_last_words_outlive_the_vm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
