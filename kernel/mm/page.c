@@ -446,12 +446,14 @@ static void scrub_chunk(void)
 
 bool page_scrub_step(void)
 {
+	static bool taken;
 	uint64_t lock;
 	uint8_t wanted;
 	bool more;
 
-	/* Read without the lock: the idle loop asks often and the answer is mostly no. */
-	if (!scrub_wanted())
+	/* Read without the lock: the idle loop asks often and the answer is mostly no. One CPU
+	 * at a time is enough; many would only wait for each other with interrupts off. */
+	if (!scrub_wanted() || __atomic_exchange_n(&taken, true, __ATOMIC_ACQUIRE))
 		return false;
 	lock = spin_lock_irqsave(&page_lock);
 	wanted = scrub_wanted();
@@ -459,6 +461,7 @@ bool page_scrub_step(void)
 		scrub_chunk();
 	more = scrub_wanted() != 0;
 	spin_unlock_irqrestore(&page_lock, lock);
+	__atomic_store_n(&taken, false, __ATOMIC_RELEASE);
 	return more;
 }
 

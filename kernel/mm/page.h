@@ -35,7 +35,8 @@ void page_free_dirty(hpa_t page, unsigned int order);
  * Zero a little of what waits to be scrubbed: at most 512 bytes with IRQs off.
  * First pages freed dirty, then other free pages while fewer than page_prezero_target() bytes
  * are known to be zero, so that a later PAGE_F_ZERO costs nothing.
- * Context: any but NMI; meant for the idle loop. Returns: whether there is more to do.
+ * Context: any but NMI; meant for the idle loop. Returns: whether there is more to do here
+ * (false also while another CPU is at it).
  */
 bool page_scrub_step(void);
 /** Bytes of free memory the idle loop keeps zeroed ahead of need. */
