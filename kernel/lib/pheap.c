@@ -48,22 +48,14 @@ static struct pheap_node *merge_siblings(struct pheap_node *first)
 	return tree;
 }
 
-void pheap_insert(struct pheap *h, struct pheap_node *n, uint64_t key)
+void pheap_meld(struct pheap *h, struct pheap_node *n)
 {
-	n->child = NULL;
-	n->next = NULL;
-	n->prev = NULL;
-	n->key = key;
-	if (!h->root) {
-		h->root = n;
-		return;
-	}
 	h->root = meld(h->root, n);
 	h->root->next = NULL;
 	h->root->prev = NULL;
 }
 
-void pheap_remove(struct pheap *h, struct pheap_node *n)
+void pheap_extract(struct pheap *h, struct pheap_node *n)
 {
 	struct pheap_node *sub = merge_siblings(n->child);
 

@@ -25,10 +25,39 @@ static inline struct pheap_node *pheap_min(const struct pheap *h)
 	return h->root;
 }
 
+/* The general cases of the two below. */
+void pheap_meld(struct pheap *h, struct pheap_node *n);
+void pheap_extract(struct pheap *h, struct pheap_node *n);
+
 /** Add @n under @key. It must not be in a heap. Of equal keys any may come first. */
-void pheap_insert(struct pheap *h, struct pheap_node *n, uint64_t key);
+static inline void pheap_insert(struct pheap *h, struct pheap_node *n, uint64_t key)
+{
+	*n = (struct pheap_node){ .key = key };
+	if (h->root)
+		pheap_meld(h, n);
+	else
+		h->root = n;
+}
 
 /** Take @n, which is in @h, out. */
-void pheap_remove(struct pheap *h, struct pheap_node *n);
+static inline void pheap_remove(struct pheap *h, struct pheap_node *n)
+{
+	if (n == h->root && !n->child)
+		h->root = NULL;
+	else
+		pheap_extract(h, n);
+}
+
+/** Give @n, which is in @h, another key. */
+static inline void pheap_update(struct pheap *h, struct pheap_node *n, uint64_t key)
+{
+	/* The common case: the smallest stays the smallest. */
+	if (n == h->root && (!n->child || key <= n->key)) {
+		n->key = key;
+		return;
+	}
+	pheap_remove(h, n);
+	pheap_insert(h, n, key);
+}
 
 #endif

@@ -35,16 +35,46 @@ void runq_order_init(struct runq_order *q);
  * Queue @e. One that has slept does not bring its unused time along, except @credit ticks,
  * so that it runs soon but does not keep the others away.
  */
-void runq_order_add(struct runq_order *q, struct runq_entity *e, uint64_t credit);
+static inline void runq_order_add(struct runq_order *q, struct runq_entity *e, uint64_t credit)
+{
+	uint64_t min = q->min_vruntime[e->cls];
+	uint64_t floor = min > credit ? min - credit : 0;
+
+	if (e->vruntime < floor)
+		e->vruntime = floor;
+	pheap_insert(&q->heap[e->cls], &e->node, e->vruntime);
+	list_add_tail(&e->link, &q->queued);
+	e->queued = true;
+	q->count++;
+}
 
 /** Take @e, which is queued, out. */
-void runq_order_remove(struct runq_order *q, struct runq_entity *e);
+static inline void runq_order_remove(struct runq_order *q, struct runq_entity *e)
+{
+	pheap_remove(&q->heap[e->cls], &e->node);
+	list_del(&e->link);
+	e->queued = false;
+	q->count--;
+}
 
 /** Who is next, NULL when none waits. It stays queued. */
-struct runq_entity *runq_order_first(const struct runq_order *q);
+static inline struct runq_entity *runq_order_first(const struct runq_order *q)
+{
+	for (unsigned int c = 0; c < RUNQ_CLASSES; c++) {
+		struct pheap_node *n = pheap_min(&q->heap[c]);
+
+		if (n)
+			return container_of(n, struct runq_entity, node);
+	}
+	return NULL;
+}
 
 /** Note that @e, no longer queued, runs now. */
-void runq_order_started(struct runq_order *q, const struct runq_entity *e);
+static inline void runq_order_started(struct runq_order *q, const struct runq_entity *e)
+{
+	if (e->vruntime > q->min_vruntime[e->cls])
+		q->min_vruntime[e->cls] = e->vruntime;
+}
 
 /** Make @e's virtual time mean on @to what it meant on @from; it is queued on neither. */
 void runq_order_move(struct runq_entity *e, const struct runq_order *from,

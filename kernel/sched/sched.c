@@ -9,6 +9,7 @@
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched_priv.h"
+#include "kernel/sched/spinlock_irqoff.h"
 
 #define SLICE_NS       3000000ull /* of CPU time while others of the class wait */
 #define WAKE_CREDIT_NS 3000000ull /* a sleeper's advantage over those who did not sleep */
@@ -36,10 +37,10 @@ struct runq *sched_lock_thread(const struct thread *t)
 		uint32_t cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE);
 		struct runq *rq = &runqs[cpu];
 
-		spin_lock(&rq->lock);
+		spin_lock_irqoff(&rq->lock);
 		if (likely(t->cpu == cpu))
 			return rq;
-		spin_unlock(&rq->lock);
+		spin_unlock_irqoff(&rq->lock);
 	}
 }
 
@@ -102,19 +103,24 @@ static void slice_update(struct runq *rq, bool restart)
 	}
 }
 
+static bool preempts(const struct thread *t, const struct thread *running)
+{
+	uint64_t now = rdtsc(), used = running->ent.vruntime;
+
+	/* Another CPU's clock may be a little ahead of ours. */
+	if (now > running->started_tsc)
+		used += now - running->started_tsc;
+	return runq_order_preempts(&t->ent, running->ent.cls, used, gran_tsc);
+}
+
 /* @t has just been queued on @rq, which is locked: should that CPU take notice? */
 static void notify(struct runq *rq, const struct thread *t)
 {
 	struct thread *running = rq->running;
 	unsigned int id = t->cpu;
 	struct cpu *c = cpu_get(id);
-	uint64_t now = rdtsc(), used = running->ent.vruntime;
 
-	/* Another CPU's clock may be a little ahead of ours. */
-	if (now > running->started_tsc)
-		used += now - running->started_tsc;
-	if (running == rq->idle ||
-	    runq_order_preempts(&t->ent, running->ent.cls, used, gran_tsc))
+	if (running == rq->idle || preempts(t, running))
 		c->need_resched = 1;
 	else if (rq->slice_armed || t->ent.cls != running->ent.cls)
 		return; /* its turn comes by itself */
@@ -131,10 +137,10 @@ static void enqueue_on(struct thread *t, unsigned int cpu, uint64_t credit)
 {
 	struct runq *rq = &runqs[cpu];
 
-	spin_lock(&rq->lock);
+	spin_lock_irqoff(&rq->lock);
 	runq_order_add(&rq->order, &t->ent, credit);
 	notify(rq, t);
-	spin_unlock(&rq->lock);
+	spin_unlock_irqoff(&rq->lock);
 }
 
 void thread_wake(struct thread *t)
@@ -148,7 +154,7 @@ void thread_wake(struct thread *t)
 	rq = sched_lock_thread(t);
 	if (t->state != THREAD_BLOCKED) {
 		t->token = true;
-		spin_unlock(&rq->lock);
+		spin_unlock_irqoff(&rq->lock);
 		goto out;
 	}
 	t->state = THREAD_RUNNABLE;
@@ -157,12 +163,12 @@ void thread_wake(struct thread *t)
 	if (cpu != t->cpu) {
 		runq_order_move(&t->ent, &rq->order, &runqs[cpu].order);
 		__atomic_store_n(&t->cpu, cpu, __ATOMIC_RELEASE);
-		spin_unlock(&rq->lock);
+		spin_unlock_irqoff(&rq->lock);
 		enqueue_on(t, cpu, credit_tsc);
 	} else {
 		runq_order_add(&rq->order, &t->ent, credit_tsc);
 		notify(rq, t);
-		spin_unlock(&rq->lock);
+		spin_unlock_irqoff(&rq->lock);
 	}
 out:
 	irq_restore(flags);
@@ -203,14 +209,14 @@ static struct thread *steal(struct runq *from, unsigned int to)
 {
 	struct thread *t;
 
-	spin_lock(&from->lock);
+	spin_lock_irqoff(&from->lock);
 	t = find_movable(from);
 	if (t) {
 		runq_order_remove(&from->order, &t->ent);
 		runq_order_move(&t->ent, &from->order, &runqs[to].order);
 		__atomic_store_n(&t->cpu, to, __ATOMIC_RELEASE);
 	}
-	spin_unlock(&from->lock);
+	spin_unlock_irqoff(&from->lock);
 	return t;
 }
 
@@ -233,10 +239,10 @@ static void pull(struct runq *rq, unsigned int id)
 	t = steal(&runqs[busiest], id);
 	if (!t)
 		return;
-	spin_lock(&rq->lock);
+	spin_lock_irqoff(&rq->lock);
 	runq_order_add(&rq->order, &t->ent, credit_tsc);
 	counter_inc(pulls);
-	spin_unlock(&rq->lock);
+	spin_unlock_irqoff(&rq->lock);
 }
 
 /* Threads wait here. Give one to a CPU that has at least two fewer. IRQs off, no lock. */
@@ -308,13 +314,13 @@ void sched_switch(enum sched_why why)
 	struct runq_entity *first;
 	uint64_t now;
 
-	spin_lock(&rq->lock);
+	spin_lock_irqoff(&rq->lock);
 	c->need_resched = 0;
 	now = rdtsc();
 	account(prev, now);
 	if (why == SCHED_BLOCK && prev->token) {
 		prev->token = false;
-		spin_unlock(&rq->lock);
+		spin_unlock_irqoff(&rq->lock);
 		return;
 	}
 	if (why == SCHED_BLOCK)
@@ -325,9 +331,9 @@ void sched_switch(enum sched_why why)
 		runq_order_add(&rq->order, &prev->ent, UINT64_MAX);
 	first = runq_order_first(&rq->order);
 	if (!first && cpu_count() > 1) {
-		spin_unlock(&rq->lock);
+		spin_unlock_irqoff(&rq->lock);
 		pull(rq, c->id);
-		spin_lock(&rq->lock);
+		spin_lock_irqoff(&rq->lock);
 		c->need_resched = 0;
 		first = runq_order_first(&rq->order);
 	}
@@ -340,7 +346,7 @@ void sched_switch(enum sched_why why)
 	rq->running = next;
 	next->started_tsc = now;
 	next->on_cpu = 1;
-	spin_unlock(&rq->lock);
+	spin_unlock_irqoff(&rq->lock);
 	slice_update(rq, next != prev);
 	if (next != prev)
 		switch_to(prev, next);
@@ -431,12 +437,12 @@ void thread_yield(void)
 	ASSERT(preempt_count() == 0);
 	preempt_count_inc();
 	rq = &runqs[this_cpu()->id];
-	spin_lock(&rq->lock);
+	spin_lock_irqoff(&rq->lock);
 	first = runq_order_first(&rq->order);
 	/* Line up behind the next one. */
 	if (first && first->cls == self->ent.cls && first->vruntime >= self->ent.vruntime)
 		self->ent.vruntime = first->vruntime + 1;
-	spin_unlock(&rq->lock);
+	spin_unlock_irqoff(&rq->lock);
 	if (first)
 		sched_switch(SCHED_PREEMPT);
 	preempt_count_dec();

@@ -78,7 +78,7 @@ void sched_switch(enum sched_why why);
 
 struct runq *sched_runq(unsigned int cpu);
 
-/** Lock the run queue @t belongs to. Context: IRQs off. Returns: the queue. */
+/** Lock the run queue @t belongs to, by spin_lock_irqoff(). Context: IRQs off. Returns: it. */
 struct runq *sched_lock_thread(const struct thread *t);
 
 /** Queue a new thread on the CPU it is pinned to or the least busy. */

@@ -13,6 +13,7 @@
 #include "kernel/panic.h"
 #include "kernel/sched/sched.h"
 #include "kernel/sched/sched_priv.h"
+#include "kernel/sched/spinlock_irqoff.h"
 #include "kernel/sched/thread_list.h"
 
 #define STACK_DEFAULT KIB(16)
@@ -211,7 +212,7 @@ uint64_t thread_runtime(const struct thread *t)
 	struct runq *rq = sched_lock_thread(t);
 
 	ns = runtime_locked(t, rq);
-	spin_unlock(&rq->lock);
+	spin_unlock_irqoff(&rq->lock);
 	irq_restore(flags);
 	return ns;
 }
@@ -235,7 +236,7 @@ static void info_fill(struct thread_info *out, const struct thread *t)
 						     : "asleep";
 	out->runtime_ns = runtime_locked(t, rq);
 	out->switches = t->switches;
-	spin_unlock(&rq->lock);
+	spin_unlock_irqoff(&rq->lock);
 }
 
 size_t thread_list(struct thread_info *out, size_t max)

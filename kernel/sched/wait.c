@@ -76,7 +76,8 @@ void waitq_sleep(uint64_t deadline_ns)
 		timer_set_ns(&self->sleep_timer, deadline_ns);
 	sched_switch(SCHED_BLOCK);
 	preempt_count_dec();
-	if (deadline_ns != UINT64_MAX)
+	/* Woken by it, there is nothing to cancel: its callback has done its work. */
+	if (timer_armed(&self->sleep_timer))
 		timer_cancel(&self->sleep_timer);
 	irq_restore(flags);
 	sched_point();

@@ -3,7 +3,7 @@
 #include "kernel/arch/lapic.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/counter.h"
-#include "kernel/sched/spinlock.h"
+#include "kernel/sched/spinlock_irqoff.h"
 #include "kernel/time/time.h"
 
 COUNTER(fired, "timer.fired", "timers that came due");
@@ -49,10 +49,10 @@ static struct timer_queue *lock_queue(const struct timer *t)
 		uint32_t cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE);
 		struct timer_queue *q = &queues[cpu];
 
-		spin_lock(&q->lock);
+		spin_lock_irqoff(&q->lock);
 		if (likely(__atomic_load_n(&t->cpu, __ATOMIC_RELAXED) == cpu))
 			return q;
-		spin_unlock(&q->lock);
+		spin_unlock_irqoff(&q->lock);
 	}
 }
 
@@ -77,19 +77,20 @@ void timer_set_tsc(struct timer *t, uint64_t deadline_tsc)
 		if (t->armed)
 			take_out(old, t);
 		__atomic_store_n(&t->cpu, id, __ATOMIC_RELEASE);
-		spin_unlock(&old->lock);
+		spin_unlock_irqoff(&old->lock);
 	}
-	spin_lock(&q->lock);
+	spin_lock_irqoff(&q->lock);
 	before = first(q);
-	if (t->armed)
-		pheap_remove(&q->heap, &t->node);
 	t->deadline_tsc = deadline_tsc;
+	if (t->armed)
+		pheap_update(&q->heap, &t->node, deadline_tsc);
+	else
+		pheap_insert(&q->heap, &t->node, deadline_tsc);
 	__atomic_store_n(&t->armed, 1, __ATOMIC_RELAXED);
-	pheap_insert(&q->heap, &t->node, deadline_tsc);
 	/* A callback's doing is programmed once, when all that is due has run. */
 	if ((before == t || first(q) == t) && !q->running)
 		program(q);
-	spin_unlock(&q->lock);
+	spin_unlock_irqoff(&q->lock);
 	irq_restore(flags);
 }
 
@@ -118,14 +119,14 @@ void timer_cancel(struct timer *t)
 	}
 	/* On its own CPU, with interrupts off, a running callback can only be the caller. */
 	while (!own && q->running == t) {
-		spin_unlock(&q->lock);
+		spin_unlock_irqoff(&q->lock);
 		cpu_relax();
-		spin_lock(&q->lock);
+		spin_lock_irqoff(&q->lock);
 		/* It may have armed itself again meanwhile. */
 		if (t->armed && q == &queues[t->cpu])
 			take_out(q, t);
 	}
-	spin_unlock(&q->lock);
+	spin_unlock_irqoff(&q->lock);
 	irq_restore(flags);
 }
 
@@ -142,15 +143,15 @@ void timer_interrupt(void)
 	struct timer *t;
 	bool any = false;
 
-	spin_lock(&q->lock);
+	spin_lock_irqoff(&q->lock);
 	while ((t = first(q)) != NULL && t->deadline_tsc <= rdtsc()) {
 		take_out(q, t);
 		q->running = t;
 		counter_inc(fired);
 		any = true;
-		spin_unlock(&q->lock);
+		spin_unlock_irqoff(&q->lock);
 		t->fn(t);
-		spin_lock(&q->lock);
+		spin_lock_irqoff(&q->lock);
 		q->running = NULL;
 	}
 	/* It fired early, or for another timer; without one it stays silent by itself. */
@@ -158,5 +159,5 @@ void timer_interrupt(void)
 		program(q);
 	if (!any)
 		counter_inc(early);
-	spin_unlock(&q->lock);
+	spin_unlock_irqoff(&q->lock);
 }

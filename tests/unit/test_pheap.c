@@ -73,7 +73,10 @@ static void test_random_mix(void **state)
 		size_t i = rnd() % NODES;
 		uint64_t min = UINT64_MAX;
 
-		if (in[i]) {
+		if (in[i] && rnd() % 2) {
+			pheap_update(&h, &nodes[i], rnd() >> (rnd() % 60));
+			in[i] = 0; /* flipped below: still in */
+		} else if (in[i]) {
 			pheap_remove(&h, &nodes[i]);
 			count--;
 		} else {
