@@ -88,6 +88,7 @@ struct hv_exit_exception {
 struct hv_exit {
 	enum hv_exit_kind kind;
 	uint8_t insn_len;      /* bytes, 0 = unknown */
+	bool shadow;           /* an interrupt shadow held; it ends with the instruction */
 	uint8_t insn_bytes_len; /* valid bytes of insn_bytes (SVM decode assists) */
 	uint8_t insn_bytes[HV_INSN_MAX];
 	/* For reports only, and only of kinds that end a VM: vendor code; qualification or

@@ -122,7 +122,8 @@ int vcpu_advance(struct vcpu *v, struct hv_exit *e)
 	if (unlikely((next ^ v->rip) >> 32 != 0) && vcpu_insn_mode(v) != INSN_MODE_64)
 		next &= 0xffffffffu;
 	v->rip = next;
-	hv_backend->reg_set(v, HV_REG_INTR_SHADOW, 0);
+	if (unlikely(e->shadow))
+		hv_backend->reg_set(v, HV_REG_INTR_SHADOW, 0);
 	if (unlikely((v->rflags & HV_RFLAGS_TF) != 0)) {
 		hv_backend->reg_set(v, HV_REG_DR6, hv_backend->reg_get(v, HV_REG_DR6) | BIT(14)); /* BS */
 		vcpu_inject_exception(v, HV_VEC_DB, false, 0);

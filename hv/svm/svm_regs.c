@@ -52,14 +52,14 @@ uint64_t svm_reg_get(struct vcpu *vcpu, enum hv_reg reg)
 	return reg == HV_REG_EFER ? v & ~HV_EFER_SVME : v;
 }
 
-static __noinline void reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
+void svm_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 {
 	struct svm_vcpu *sv = vcpu->svm;
 
 	switch (reg) {
 	case HV_REG_INTR_SHADOW:
 		/* STI and MOV SS are one bit here. */
-		sv->vmcb->int_state = SVM_INT_SHADOW;
+		sv->vmcb->int_state = value ? SVM_INT_SHADOW : 0;
 		return;
 	case HV_REG_NMI_BLOCKED:
 		svm_nmi_block(sv, value != 0);
@@ -75,15 +75,6 @@ static __noinline void reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t valu
 	}
 	*reg_field(sv->vmcb, reg) = value;
 	svm_dirty(sv->vmcb, places[reg].clean);
-}
-
-void svm_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
-{
-	/* Every emulated instruction ends with this one. */
-	if (likely(reg == HV_REG_INTR_SHADOW && value == 0))
-		vcpu->svm->vmcb->int_state = 0;
-	else
-		reg_set(vcpu, reg, value);
 }
 
 static struct svm_vmcb_seg *seg_field(struct svm_vmcb *s, enum hv_seg seg)

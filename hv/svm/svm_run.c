@@ -257,7 +257,8 @@ void svm_run(struct vcpu *vcpu, struct hv_exit *exit)
 	c->clean = SVM_CLEAN_ALL;
 	if (unlikely(sv->extra))
 		run_after(sv);
-	if (unlikely(c->int_state & SVM_INT_SHADOW) && svm_features.shadow_lost)
+	exit->shadow = c->int_state & SVM_INT_SHADOW;
+	if (unlikely(exit->shadow) && svm_features.shadow_lost)
 		sv->extra |= SVM_EXTRA_STEP_SHADOW;
 	guest_out(vcpu, sv, c);
 	if (unlikely(c->exit_int_info & SVM_EVENT_VALID) &&

@@ -158,22 +158,13 @@ static void reg_write(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 BUILD_ASSERT(HV_REG_KERNEL_GS_BASE - HV_REG_STAR == VMX_MSR_KERNEL_GS_BASE - VMX_MSR_STAR,
 	     "the system-call MSRs stand in the same order in both lists");
 
-static __noinline void reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
+void vmx_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 {
 	struct vmx_access a;
 
 	vmx_access_begin(vcpu->vmx, &a);
 	reg_write(vcpu, reg, value);
 	vmx_access_end(vcpu->vmx, &a);
-}
-
-void vmx_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
-{
-	/* Every emulated instruction ends with this one, and rarely finds anything to do. */
-	if (likely(reg == HV_REG_INTR_SHADOW && value == 0 && vcpu->vmx->loaded &&
-		   !(vmx_read(VMCS_GUEST_INTR_STATE) & (VMX_INTR_STI | VMX_INTR_MOVSS))))
-		return;
-	reg_set(vcpu, reg, value);
 }
 
 /* ES to TR have four fields each, two apart; GDTR and IDTR have two. */

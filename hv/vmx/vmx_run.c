@@ -187,6 +187,7 @@ static inline void exit_translate(struct vcpu *vcpu, struct hv_exit *exit)
 	uint32_t idt = (uint32_t)vmx_read(VMCS_IDT_INFO);
 
 	exit->kind = d->kind;
+	exit->shadow = (vmx_read(VMCS_GUEST_INTR_STATE) & (VMX_INTR_STI | VMX_INTR_MOVSS)) != 0;
 	exit->insn_bytes_len = 0;
 	exit->insn_len = 0;
 	if (likely(d->need & VMX_NEED_LEN))
@@ -206,6 +207,7 @@ static __noinline void entry_refused(struct hv_exit *exit)
 	exit->raw_info[0] = vmx_read(VMCS_INSN_ERROR);
 	exit->raw_info[1] = 0;
 	exit->insn_len = exit->insn_bytes_len = 0;
+	exit->shadow = false;
 }
 
 static inline void guest_in(struct vcpu *vcpu, struct vmx_vcpu *vx)

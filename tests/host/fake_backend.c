@@ -131,6 +131,7 @@ static void fake_run(struct vcpu *v, struct hv_exit *exit)
 	if (s->guest != NULL)
 		s->guest(v);
 	*exit = s->exit;
+	exit->shadow = v->fake->reg[HV_REG_INTR_SHADOW] != 0;
 	v->exitint = s->exitint;
 }
 

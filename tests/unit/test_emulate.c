@@ -413,6 +413,7 @@ static void lengths_come_from_the_code(void **state)
 	assert_int_equal(gmem_write(&vm->mem, GPA(CODE), "\x66\x0f\xa2", 3), 0);
 	v->rip = CODE;
 	hv_backend->reg_set(v, HV_REG_INTR_SHADOW, 1);
+	e.shadow = true;
 	assert_int_equal(vcpu_advance(v, &e), 0);
 	assert_int_equal(v->rip, CODE + 3);
 	assert_int_equal(hv_backend->reg_get(v, HV_REG_INTR_SHADOW), 0);

@@ -454,6 +454,7 @@ static void test_shadow_is_stepped_over(void **state)
 	vmcb.dr6 = 0xffff0ff0;
 	guest = guest_sti;
 	svm_run(&vcpu, &ex);
+	assert_true(ex.shadow);
 	svm_intr_window(&vcpu, true);
 	guest = guest_before_step;
 	svm_run(&vcpu, &ex);
@@ -461,6 +462,7 @@ static void test_shadow_is_stepped_over(void **state)
 	assert_false(vcpu.rflags & HV_RFLAGS_TF);
 	guest = guest_stepped;
 	svm_run(&vcpu, &ex);
+	assert_false(ex.shadow);
 	assert_int_equal(ex.kind, HV_EXIT_INTR_WINDOW);
 	assert_false(vcpu.rflags & HV_RFLAGS_TF);
 	assert_true(vmcb.dr6 == 0xffff0ff0);

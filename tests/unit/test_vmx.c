@@ -680,10 +680,14 @@ static void windows_and_shadows(void **state)
 	assert_true(vmx_backend.intr_allowed(v));
 	assert_true(vmx_backend.nmi_allowed(v));
 	vmx_reg_set(v, HV_REG_INTR_SHADOW, 1);
+	run_exit(12, 0);
+	assert_true(ex.shadow);
 	assert_false(vmx_backend.intr_allowed(v));
 	assert_false(vmx_backend.nmi_allowed(v));
 	vmx_reg_set(v, HV_REG_INTR_SHADOW, 0);
 	vmx_reg_set(v, HV_REG_NMI_BLOCKED, 1);
+	run_exit(12, 0);
+	assert_false(ex.shadow);
 	assert_true(vmx_backend.intr_allowed(v));
 	assert_false(vmx_backend.nmi_allowed(v));
 	v->rflags = HV_RFLAGS_RESERVED1;
