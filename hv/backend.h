@@ -70,6 +70,9 @@ struct hv_backend {
 	void (*seg_get)(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out);
 	void (*seg_set)(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in);
 
+	/** CR0, CR3, CR4, EFER, CS and the privilege level at once: translation is on hot paths. */
+	void (*paging_get)(struct vcpu *vcpu, struct hv_paging *out);
+
 	/** Guest can take an external interrupt at the next entry (IF, shadow). Context: loaded. */
 	bool (*intr_allowed)(struct vcpu *vcpu);
 	bool (*nmi_allowed)(struct vcpu *vcpu);

@@ -150,22 +150,13 @@ int insn_decode(const uint8_t *bytes, size_t n, enum insn_mode mode, struct insn
 	return 0;
 }
 
-unsigned int insn_len_plain(enum hv_exit_kind kind, const uint8_t *bytes, size_t n)
-{
-	if (n >= 1 && kind == HV_EXIT_HLT && bytes[0] == 0xf4)
-		return 1;
-	if (n < 2 || bytes[0] != 0x0f)
-		return 0;
-	switch (kind) {
-	case HV_EXIT_CPUID:
-		return bytes[1] == 0xa2 ? 2 : 0;
-	case HV_EXIT_MSR_READ:
-		return bytes[1] == 0x32 ? 2 : 0;
-	case HV_EXIT_MSR_WRITE:
-		return bytes[1] == 0x30 ? 2 : 0;
-	case HV_EXIT_HYPERCALL: /* VMCALL 0F 01 C1, VMMCALL 0F 01 D9 */
-		return n >= 3 && bytes[1] == 0x01 && (bytes[2] == 0xd9 || bytes[2] == 0xc1) ? 3 : 0;
-	default:
-		return 0;
-	}
-}
+/* SDM vol. 2. VMCALL is 0F 01 C1, VMMCALL 0F 01 D9; what lies between them has their length. */
+const struct insn_plain insn_plain[HV_EXIT_KIND_COUNT] = {
+	[HV_EXIT_CPUID] = { 0xffff, 0xa20f, 2 },
+	[HV_EXIT_MSR_READ] = { 0xffff, 0x320f, 2 },
+	[HV_EXIT_MSR_WRITE] = { 0xffff, 0x300f, 2 },
+	[HV_EXIT_HLT] = { 0xff, 0xf4, 1 },
+	[HV_EXIT_HYPERCALL] = { 0xe7ffff, 0xc1010f, 3 },
+	[HV_EXIT_CACHE] = { 0xfeff, 0x080f, 2 },
+	[HV_EXIT_XSETBV] = { 0xffffff, 0xd1010f, 3 },
+};

@@ -42,10 +42,23 @@ struct insn {
  */
 int __must_check insn_decode(const uint8_t *bytes, size_t n, enum insn_mode mode, struct insn *out);
 
+/* The unprefixed form an exit is nearly always made of: (first four bytes & mask) == value. */
+struct insn_plain {
+	uint32_t mask, value;
+	uint8_t len; /* bytes; 0: no such form */
+};
+extern const struct insn_plain insn_plain[HV_EXIT_KIND_COUNT];
+
 /**
- * Length of the unprefixed form an exit of @kind is nearly always made of, so that the usual
- * case needs no decoder. Returns: bytes, or 0 when the bytes are something else.
+ * Length of the usual form, so that the usual case needs no decoder.
+ * @word  the first four bytes, little-endian
+ * Returns: bytes, or 0 when the bytes are something else.
  */
-unsigned int insn_len_plain(enum hv_exit_kind kind, const uint8_t *bytes, size_t n);
+static inline unsigned int insn_len_plain(enum hv_exit_kind kind, uint32_t word)
+{
+	const struct insn_plain *p = &insn_plain[kind];
+
+	return (word & p->mask) == p->value ? p->len : 0;
+}
 
 #endif

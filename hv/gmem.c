@@ -7,14 +7,6 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/page.h"
 
-/*
- * A chunk entry is the host address of its 2 MiB, with the order it was allocated with in the
- * low bits; the 511 entries behind the head of a 1 GiB page carry CHUNK_INSIDE there.
- */
-#define CHUNK_SIZE       SIZE_2M
-#define CHUNK_ORDER_MASK 0x1full
-#define CHUNK_INSIDE     0x1full
-
 static hpa_t chunk_hpa(hpa_t chunk)
 {
 	return HPA(chunk.v & ~(PAGE_SIZE - 1));
@@ -22,7 +14,7 @@ static hpa_t chunk_hpa(hpa_t chunk)
 
 static uint64_t chunk_count(uint64_t size)
 {
-	return ALIGN_UP(size, CHUNK_SIZE) / CHUNK_SIZE;
+	return ALIGN_UP(size, GMEM_CHUNK_SIZE) / GMEM_CHUNK_SIZE;
 }
 
 int gmem_init(struct gmem *m, const struct stage2_format *fmt, bool page_1g)
@@ -36,8 +28,8 @@ static void region_free(struct gmem_region *r)
 	for (uint64_t i = 0; i < chunk_count(r->size); i++) {
 		uint64_t c = r->chunks[i].v;
 
-		if (c != 0 && (c & CHUNK_ORDER_MASK) != CHUNK_INSIDE)
-			page_free_dirty(chunk_hpa(r->chunks[i]), (unsigned int)(c & CHUNK_ORDER_MASK));
+		if (c != 0 && (c & GMEM_CHUNK_ORDER_MASK) != GMEM_CHUNK_INSIDE)
+			page_free_dirty(chunk_hpa(r->chunks[i]), (unsigned int)(c & GMEM_CHUNK_ORDER_MASK));
 	}
 	kfree(r->chunks);
 	kfree(r->dirty);
@@ -65,18 +57,18 @@ static unsigned int order_for(uint64_t bytes)
 /* Back the chunk at index i and those that came with it; returns how many, or an error. */
 static int chunk_alloc(const struct gmem *m, struct gmem_region *r, uint64_t i)
 {
-	uint64_t offset = i * CHUNK_SIZE;
+	uint64_t offset = i * GMEM_CHUNK_SIZE;
 	uint64_t left = r->size - offset;
 	hpa_t hpa;
 
 	if (m->s2.page_1g && left >= SIZE_1G && IS_ALIGNED(r->base.v + offset, SIZE_1G) &&
 	    page_alloc(PAGE_ORDER_1G, PAGE_F_ZERO, &hpa) == 0) {
-		for (uint64_t k = 0; k < SIZE_1G / CHUNK_SIZE; k++)
-			r->chunks[i + k] = HPA((hpa.v + k * CHUNK_SIZE) |
-					       (k == 0 ? PAGE_ORDER_1G : CHUNK_INSIDE));
-		return (int)(SIZE_1G / CHUNK_SIZE);
+		for (uint64_t k = 0; k < SIZE_1G / GMEM_CHUNK_SIZE; k++)
+			r->chunks[i + k] = HPA((hpa.v + k * GMEM_CHUNK_SIZE) |
+					       (k == 0 ? PAGE_ORDER_1G : GMEM_CHUNK_INSIDE));
+		return (int)(SIZE_1G / GMEM_CHUNK_SIZE);
 	}
-	unsigned int order = order_for(MIN(left, CHUNK_SIZE));
+	unsigned int order = order_for(MIN(left, GMEM_CHUNK_SIZE));
 	int err = page_alloc(order, PAGE_F_ZERO, &hpa);
 	if (err != 0)
 		return err;
@@ -91,8 +83,8 @@ static int region_back(struct gmem *m, struct gmem_region *r, unsigned int prot)
 
 		if (n < 0)
 			return n;
-		uint64_t offset = i * CHUNK_SIZE;
-		uint64_t len = MIN((uint64_t)n * CHUNK_SIZE, r->size - offset);
+		uint64_t offset = i * GMEM_CHUNK_SIZE;
+		uint64_t len = MIN((uint64_t)n * GMEM_CHUNK_SIZE, r->size - offset);
 		int err = stage2_map(&m->s2, GPA(r->base.v + offset), chunk_hpa(r->chunks[i]), len,
 				     prot);
 		if (err != 0)
@@ -106,7 +98,7 @@ static bool region_fits(const struct gmem *m, gpa_t base, uint64_t size)
 {
 	uint64_t end;
 
-	if (size == 0 || !IS_ALIGNED(base.v, CHUNK_SIZE) || !IS_ALIGNED(size, PAGE_SIZE) ||
+	if (size == 0 || !IS_ALIGNED(base.v, GMEM_CHUNK_SIZE) || !IS_ALIGNED(size, PAGE_SIZE) ||
 	    __builtin_add_overflow(base.v, size, &end))
 		return false;
 	for (unsigned int i = 0; i < m->count; i++) {
@@ -140,7 +132,7 @@ int gmem_add(struct gmem *m, gpa_t base, uint64_t size, enum gmem_type type)
 		return err;
 	}
 	m->count++;
-	m->bytes += chunk_count(size) * CHUNK_SIZE;
+	m->bytes += chunk_count(size) * GMEM_CHUNK_SIZE;
 	return 0;
 }
 
@@ -161,10 +153,10 @@ bool gmem_owns(const struct gmem *m, hpa_t page)
 	for (unsigned int i = 0; i < m->count; i++) {
 		const struct gmem_region *r = &m->region[i];
 
-		for (uint64_t off = 0; off < r->size; off += CHUNK_SIZE) {
-			uint64_t base = chunk_hpa(r->chunks[off / CHUNK_SIZE]).v;
+		for (uint64_t off = 0; off < r->size; off += GMEM_CHUNK_SIZE) {
+			uint64_t base = chunk_hpa(r->chunks[off / GMEM_CHUNK_SIZE]).v;
 
-			if (page.v >= base && page.v - base < MIN(CHUNK_SIZE, r->size - off))
+			if (page.v >= base && page.v - base < MIN(GMEM_CHUNK_SIZE, r->size - off))
 				return true;
 		}
 	}
@@ -175,14 +167,14 @@ static char *chunk_ptr(const struct gmem_region *r, gpa_t gpa)
 {
 	uint64_t off = gpa.v - r->base.v;
 
-	return (char *)hpa_to_va(chunk_hpa(r->chunks[off / CHUNK_SIZE])) + off % CHUNK_SIZE;
+	return (char *)hpa_to_va(chunk_hpa(r->chunks[off / GMEM_CHUNK_SIZE])) + off % GMEM_CHUNK_SIZE;
 }
 
 void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
 {
 	const struct gmem_region *r = region_of(m, gpa, len);
 
-	if (r == NULL || gpa.v % CHUNK_SIZE + len > CHUNK_SIZE)
+	if (r == NULL || gpa.v % GMEM_CHUNK_SIZE + len > GMEM_CHUNK_SIZE)
 		return NULL;
 	return chunk_ptr(r, gpa);
 }
@@ -195,7 +187,7 @@ int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len)
 	if (r == NULL)
 		return -RAY_EFAULT;
 	while (len > 0) {
-		uint64_t n = MIN(len, CHUNK_SIZE - gpa.v % CHUNK_SIZE);
+		uint64_t n = MIN(len, GMEM_CHUNK_SIZE - gpa.v % GMEM_CHUNK_SIZE);
 
 		memcpy(out, chunk_ptr(r, gpa), n);
 		out += n;
@@ -227,7 +219,7 @@ static int region_write(const struct gmem_region *r, gpa_t gpa, const void *src,
 	if (r->dirty != NULL)
 		mark_dirty(r, gpa, len);
 	while (len > 0) {
-		uint64_t n = MIN(len, CHUNK_SIZE - gpa.v % CHUNK_SIZE);
+		uint64_t n = MIN(len, GMEM_CHUNK_SIZE - gpa.v % GMEM_CHUNK_SIZE);
 
 		if (in != NULL) {
 			memcpy(chunk_ptr(r, gpa), in, n);

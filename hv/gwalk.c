@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "hv/insn.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
@@ -27,7 +28,7 @@
 /* One walk: what was asked, the mode, and the rights collected on the way. */
 struct walk {
 	uint64_t va;
-	uint64_t cr0, cr4, efer;
+	struct hv_paging p;
 	uint32_t access;
 	bool user;
 	bool writable, user_page, nx;
@@ -42,7 +43,7 @@ static int walk_fault(const struct walk *w, uint32_t bits, uint32_t *pf_error)
 	if (w->user)
 		code |= PF_US;
 	if ((w->access & HV_ACCESS_EXEC) != 0 &&
-	    ((w->efer & HV_EFER_NXE) != 0 || (w->cr4 & HV_CR4_SMEP) != 0))
+	    ((w->p.efer & HV_EFER_NXE) != 0 || (w->p.cr4 & HV_CR4_SMEP) != 0))
 		code |= PF_ID;
 	*pf_error = code;
 	return -RAY_EFAULT;
@@ -56,14 +57,14 @@ static int walk_rights(struct vcpu *v, const struct walk *w, uint32_t *pf_error)
 
 	if (w->user && !w->user_page)
 		return walk_fault(w, PF_P, pf_error);
-	if (write && !w->writable && (w->user || (w->cr0 & HV_CR0_WP) != 0))
+	if (write && !w->writable && (w->user || (w->p.cr0 & HV_CR0_WP) != 0))
 		return walk_fault(w, PF_P, pf_error);
-	if (exec && w->nx && (w->efer & HV_EFER_NXE) != 0)
+	if (exec && w->nx && (w->p.efer & HV_EFER_NXE) != 0)
 		return walk_fault(w, PF_P, pf_error);
 	if (!w->user && w->user_page) {
-		if (exec && (w->cr4 & HV_CR4_SMEP) != 0)
+		if (exec && (w->p.cr4 & HV_CR4_SMEP) != 0)
 			return walk_fault(w, PF_P, pf_error);
-		if (!exec && (w->cr4 & HV_CR4_SMAP) != 0 && (v->rflags & RFLAGS_AC) == 0)
+		if (!exec && (w->p.cr4 & HV_CR4_SMAP) != 0 && (v->rflags & RFLAGS_AC) == 0)
 			return walk_fault(w, PF_P, pf_error);
 	}
 	return 0;
@@ -89,9 +90,8 @@ static void rights_and(struct walk *w, uint64_t e)
 /* Tables of 64-bit entries: four levels in long mode, three with PAE. */
 static int walk_64(struct vcpu *v, struct walk *w, gpa_t *out, uint32_t *pf_error)
 {
-	bool lma = (w->efer & HV_EFER_LMA) != 0;
-	uint64_t cr3 = hv_backend->reg_get(v, HV_REG_CR3);
-	uint64_t table = lma ? cr3 & PTE_ADDR : cr3 & 0xffffffe0u;
+	bool lma = (w->p.efer & HV_EFER_LMA) != 0;
+	uint64_t table = lma ? w->p.cr3 & PTE_ADDR : w->p.cr3 & 0xffffffe0u;
 	int top = lma ? 3 : 2;
 
 	for (int level = top;; level--) {
@@ -121,13 +121,13 @@ static int walk_64(struct vcpu *v, struct walk *w, gpa_t *out, uint32_t *pf_erro
 /* Two levels of 32-bit entries, 4 MiB pages with PSE (SDM vol. 3, 4.3). */
 static int walk_32(struct vcpu *v, struct walk *w, gpa_t *out, uint32_t *pf_error)
 {
-	uint64_t table = hv_backend->reg_get(v, HV_REG_CR3) & 0xfffff000u;
+	uint64_t table = w->p.cr3 & 0xfffff000u;
 	uint64_t e;
 
 	if (entry_read(v, GPA(table + (w->va >> 22 & 1023) * 4), 4, &e) != 0 || (e & PTE_P) == 0)
 		return walk_fault(w, 0, pf_error);
 	rights_and(w, e);
-	if ((e & PTE_PS) != 0 && (w->cr4 & HV_CR4_PSE) != 0) {
+	if ((e & PTE_PS) != 0 && (w->p.cr4 & HV_CR4_PSE) != 0) {
 		/* Bits 13..20 are address bits 32..39 (PSE-36). */
 		out->v = (e & 0xffc00000u) | ((e >> 13 & 0xff) << 32) | (w->va & 0x3fffff);
 		return 0;
@@ -140,50 +140,52 @@ static int walk_32(struct vcpu *v, struct walk *w, gpa_t *out, uint32_t *pf_erro
 	return 0;
 }
 
+static int translate(struct vcpu *v, struct walk *w, gpa_t *out, uint32_t *pf_error)
+{
+	int err;
+
+	*pf_error = 0;
+	if ((w->p.cr0 & HV_CR0_PG) == 0) {
+		out->v = w->va & 0xffffffffu;
+		return 0;
+	}
+	if ((w->p.efer & HV_EFER_LMA) == 0)
+		w->va &= 0xffffffffu;
+	if ((w->p.cr4 & HV_CR4_PAE) != 0)
+		err = walk_64(v, w, out, pf_error);
+	else
+		err = walk_32(v, w, out, pf_error);
+	return err != 0 ? err : walk_rights(v, w, pf_error);
+}
+
 int vcpu_gva_to_gpa(struct vcpu *v, gva_t gva, uint32_t access, bool user, gpa_t *out,
 		    uint32_t *pf_error)
 {
 	struct walk w = { .va = gva.v, .access = access, .user = user, .writable = true,
-			  .user_page = true, .cr0 = hv_backend->reg_get(v, HV_REG_CR0) };
-	int err;
+			  .user_page = true };
 
-	*pf_error = 0;
-	if ((w.cr0 & HV_CR0_PG) == 0) {
-		out->v = gva.v & 0xffffffffu;
-		return 0;
-	}
-	w.cr4 = hv_backend->reg_get(v, HV_REG_CR4);
-	w.efer = hv_backend->reg_get(v, HV_REG_EFER);
-	if ((w.efer & HV_EFER_LMA) == 0)
-		w.va &= 0xffffffffu;
-	if ((w.cr4 & HV_CR4_PAE) != 0)
-		err = walk_64(v, &w, out, pf_error);
-	else
-		err = walk_32(v, &w, out, pf_error);
-	return err != 0 ? err : walk_rights(v, &w, pf_error);
-}
-
-/* CPL 3 is the privilege of SS (SDM vol. 3, 5.5); real mode has none. */
-static bool vcpu_is_user(struct vcpu *v)
-{
-	struct hv_segment ss;
-
-	if ((hv_backend->reg_get(v, HV_REG_CR0) & HV_CR0_PE) == 0)
-		return false;
-	hv_backend->seg_get(v, HV_SEG_SS, &ss);
-	return HV_SEG_ATTR_DPL(ss.attr) == 3;
+	hv_backend->paging_get(v, &w.p);
+	return translate(v, &w, out, pf_error);
 }
 
 static int gva_copy(struct vcpu *v, gva_t gva, void *buf, size_t len, uint32_t access,
 		    uint32_t *pf_error)
 {
-	bool user = vcpu_is_user(v);
+	struct walk w = { .access = access };
 	char *p = buf;
+
+	hv_backend->paging_get(v, &w.p);
+	/* Real mode has no privilege levels; its CPL is 0. */
+	w.user = w.p.cpl == 3;
 
 	while (len > 0) {
 		size_t n = MIN(len, PAGE_SIZE - (gva.v & (PAGE_SIZE - 1)));
 		gpa_t gpa;
-		int err = vcpu_gva_to_gpa(v, gva, access, user, &gpa, pf_error);
+
+		w.va = gva.v;
+		w.writable = w.user_page = true;
+		w.nx = false;
+		int err = translate(v, &w, &gpa, pf_error);
 
 		if (err != 0)
 			return err;
@@ -213,4 +215,27 @@ int vcpu_gva_write(struct vcpu *v, gva_t gva, const void *src, size_t len, uint3
 int vcpu_fetch(struct vcpu *v, gva_t gva, void *dst, size_t len, uint32_t *pf_error)
 {
 	return gva_copy(v, gva, dst, len, HV_ACCESS_EXEC, pf_error);
+}
+
+const uint8_t *vcpu_code_ptr(struct vcpu *v, const struct hv_paging *p, uint64_t linear)
+{
+	const struct gmem *m = &v->vm->mem;
+	uint64_t table = p->cr3 & PTE_ADDR;
+
+	for (unsigned int shift = PAGE_SHIFT + 27;; shift -= 9) {
+		uint64_t index = linear >> shift & 511;
+		const volatile uint64_t *e = gmem_page_ptr(m, GPA(table + index * 8));
+
+		if (e == NULL)
+			return NULL;
+		uint64_t entry = *e;
+		if ((entry & PTE_P) == 0)
+			return NULL;
+		if (shift == PAGE_SHIFT || (entry & PTE_PS) != 0) {
+			uint64_t mask = (1ull << shift) - 1;
+
+			return gmem_page_ptr(m, GPA((entry & PTE_ADDR & ~mask) | (linear & mask)));
+		}
+		table = entry & PTE_ADDR;
+	}
 }

@@ -10,40 +10,47 @@
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 
-enum insn_mode vcpu_insn_mode(struct vcpu *v)
+static bool is_long64(const struct hv_paging *p)
 {
-	struct hv_segment cs;
-
-	if ((hv_backend->reg_get(v, HV_REG_CR0) & HV_CR0_PE) == 0)
-		return INSN_MODE_16;
-	hv_backend->seg_get(v, HV_SEG_CS, &cs);
-	if ((hv_backend->reg_get(v, HV_REG_EFER) & HV_EFER_LMA) != 0 && (cs.attr & HV_SEG_ATTR_L) != 0)
-		return INSN_MODE_64;
-	return (cs.attr & HV_SEG_ATTR_DB) != 0 ? INSN_MODE_32 : INSN_MODE_16;
+	return (p->efer & HV_EFER_LMA) != 0 && (p->cs_attr & HV_SEG_ATTR_L) != 0;
 }
 
-static gva_t rip_linear(struct vcpu *v, enum insn_mode mode)
+static enum insn_mode mode_of(const struct hv_paging *p)
 {
-	struct hv_segment cs;
+	if (is_long64(p))
+		return INSN_MODE_64;
+	if ((p->cr0 & HV_CR0_PE) == 0)
+		return INSN_MODE_16;
+	return (p->cs_attr & HV_SEG_ATTR_DB) != 0 ? INSN_MODE_32 : INSN_MODE_16;
+}
 
-	if (mode == INSN_MODE_64)
-		return GVA(v->rip);
-	hv_backend->seg_get(v, HV_SEG_CS, &cs);
-	return GVA((cs.base + v->rip) & 0xffffffffu);
+enum insn_mode vcpu_insn_mode(struct vcpu *v)
+{
+	struct hv_paging p;
+
+	hv_backend->paging_get(v, &p);
+	return mode_of(&p);
+}
+
+static gva_t rip_linear(const struct vcpu *v, const struct hv_paging *p)
+{
+	return is_long64(p) ? GVA(v->rip) : GVA((p->cs_base + v->rip) & 0xffffffffu);
 }
 
 int vcpu_insn_fetch(struct vcpu *v, const struct hv_exit *e, struct insn_bytes *out)
 {
+	struct hv_paging p;
 	uint32_t pf;
 
-	out->mode = vcpu_insn_mode(v);
+	hv_backend->paging_get(v, &p);
+	out->mode = mode_of(&p);
 	memset(out->b, 0, sizeof(out->b));
 	if (e->insn_bytes_len > 0) {
 		out->n = e->insn_bytes_len;
 		memcpy(out->b, e->insn_bytes, out->n);
 		return 0;
 	}
-	gva_t at = rip_linear(v, out->mode);
+	gva_t at = rip_linear(v, &p);
 	size_t to_page_end = PAGE_SIZE - (at.v & (PAGE_SIZE - 1));
 	size_t first = MIN((size_t)HV_INSN_MAX, to_page_end);
 	int err = vcpu_fetch(v, at, out->b, first, &pf);
@@ -86,27 +93,51 @@ int vcpu_insn_decode(struct vcpu *v, const struct insn_bytes *in, struct insn *o
 	return err;
 }
 
-unsigned int vcpu_insn_len(struct vcpu *v, struct hv_exit *e)
+/* The usual: 64-bit code, an instruction without prefixes, not at a page's end. 0: not so. */
+static unsigned int len_usual(struct vcpu *v, const struct hv_exit *e)
+{
+	struct hv_paging p;
+	const uint8_t *code;
+	uint32_t word;
+
+	if (insn_plain[e->kind].len == 0 || (v->rip & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(word))
+		return 0;
+	hv_backend->paging_get(v, &p);
+	if (!is_long64(&p))
+		return 0;
+	code = vcpu_code_ptr(v, &p, v->rip);
+	if (code == NULL)
+		return 0;
+	word = code[0] | (uint32_t)code[1] << 8 | (uint32_t)code[2] << 16 | (uint32_t)code[3] << 24;
+	return insn_len_plain(e->kind, word);
+}
+
+static unsigned int len_decoded(struct vcpu *v, const struct hv_exit *e)
 {
 	struct insn_bytes in;
 	struct insn insn;
-
-	if (e->insn_len != 0)
-		return e->insn_len;
 	int err = vcpu_insn_fetch(v, e, &in);
+
 	if (err == -RAY_EIO)
 		vm_end(v->vm, VM_END_CRASH, "executes-outside-ram vcpu=%u rip=0x%lx", v->id,
 		       (unsigned long)v->rip);
 	if (err != 0)
 		return 0;
-	unsigned int len = insn_len_plain(e->kind, in.b, in.n);
-	if (len == 0) {
-		if (vcpu_insn_decode(v, &in, &insn) != 0) {
-			vcpu_inject_ud(v);
-			return 0;
-		}
-		len = insn.len;
+	if (vcpu_insn_decode(v, &in, &insn) != 0) {
+		vcpu_inject_ud(v);
+		return 0;
 	}
+	return insn.len;
+}
+
+unsigned int vcpu_insn_len(struct vcpu *v, struct hv_exit *e)
+{
+	unsigned int len = e->insn_len;
+
+	if (len == 0)
+		len = len_usual(v, e);
+	if (len == 0)
+		len = len_decoded(v, e);
 	e->insn_len = (uint8_t)len;
 	return len;
 }

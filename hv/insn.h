@@ -8,6 +8,7 @@
 
 #include "hv/decode.h"
 #include "hv/exit.h"
+#include "hv/regs.h"
 #include "kernel/lib/types.h"
 
 struct vcpu;
@@ -20,6 +21,14 @@ struct insn_bytes {
 
 /** Width of code the vCPU executes. */
 enum insn_mode vcpu_insn_mode(struct vcpu *v);
+
+/**
+ * Where the instruction the CPU has just executed lies in host memory: four-level paging only,
+ * no rights checked, since the CPU did. The page is the guest's and changes under the reader.
+ * Returns: NULL when the tables lead nowhere any more; then the careful way says what happens.
+ * Trust: the guest's tables, each entry read once.
+ */
+const uint8_t *vcpu_code_ptr(struct vcpu *v, const struct hv_paging *p, uint64_t linear);
 
 /** Bytes at RIP, from the exit or by reading guest memory. 0, -RAY_EFAULT (a #PF is queued),
  *  -RAY_EIO (RIP is not in RAM). */

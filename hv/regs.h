@@ -49,6 +49,14 @@ struct hv_segment {
 	uint32_t attr;
 };
 
+/* What translating a linear address takes, read in one call. */
+struct hv_paging {
+	uint64_t cr0, cr3, cr4, efer;
+	uint64_t cs_base;
+	uint32_t cs_attr; /* struct hv_segment's */
+	uint8_t cpl;
+};
+
 #define HV_CR0_PE (1ull << 0)
 #define HV_CR0_MP (1ull << 1)
 #define HV_CR0_EM (1ull << 2)

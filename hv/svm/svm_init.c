@@ -151,6 +151,7 @@ const struct hv_backend svm_backend = {
 	.reg_get = svm_reg_get,
 	.reg_set = svm_reg_set,
 	.seg_get = svm_seg_get,
+	.paging_get = svm_paging_get,
 	.seg_set = svm_seg_set,
 	.intr_allowed = svm_intr_allowed,
 	.nmi_allowed = svm_nmi_allowed,

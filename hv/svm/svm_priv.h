@@ -94,6 +94,7 @@ void svm_nmi_block(struct svm_vcpu *sv, bool on);
 uint64_t svm_reg_get(struct vcpu *vcpu, enum hv_reg reg);
 void svm_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value);
 void svm_seg_get(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out);
+void svm_paging_get(struct vcpu *vcpu, struct hv_paging *out);
 void svm_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in);
 
 /* svm_msrpm.c */

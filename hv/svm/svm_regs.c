@@ -144,3 +144,16 @@ void svm_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in
 		s->cpl = HV_SEG_ATTR_DPL(in->attr) & 3u;
 	svm_dirty(s, SVM_CLEAN_SEG | SVM_CLEAN_DT);
 }
+
+void svm_paging_get(struct vcpu *vcpu, struct hv_paging *out)
+{
+	const struct svm_vmcb *c = vcpu->svm->vmcb;
+
+	out->cr0 = c->cr0;
+	out->cr3 = c->cr3;
+	out->cr4 = c->cr4;
+	out->efer = c->efer;
+	out->cs_base = c->cs.base;
+	out->cs_attr = c->cs.attr;
+	out->cpl = c->cpl;
+}

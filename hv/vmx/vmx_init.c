@@ -269,6 +269,7 @@ const struct hv_backend vmx_backend = {
 	.reg_get = vmx_reg_get,
 	.reg_set = vmx_reg_set,
 	.seg_get = vmx_seg_get,
+	.paging_get = vmx_paging_get,
 	.seg_set = vmx_seg_set,
 	.intr_allowed = vmx_intr_allowed,
 	.nmi_allowed = vmx_nmi_allowed,

@@ -218,3 +218,19 @@ void vmx_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in
 	}
 	vmx_access_end(vcpu->vmx, &a);
 }
+
+void vmx_paging_get(struct vcpu *vcpu, struct hv_paging *out)
+{
+	struct vmx_access a;
+
+	vmx_access_begin(vcpu->vmx, &a);
+	out->cr0 = vmx_read(VMCS_GUEST_CR0);
+	out->cr3 = vmx_read(VMCS_GUEST_CR3);
+	out->cr4 = vmx_read(VMCS_GUEST_CR4);
+	out->efer = vmx_read(VMCS_GUEST_EFER);
+	out->cs_base = vmx_read(seg_field(VMCS_GUEST_ES_BASE, HV_SEG_CS));
+	out->cs_attr = vmx_ar_decode((uint32_t)vmx_read(seg_field(VMCS_GUEST_ES_AR, HV_SEG_CS)));
+	out->cpl = HV_SEG_ATTR_DPL(vmx_ar_decode(
+		(uint32_t)vmx_read(seg_field(VMCS_GUEST_ES_AR, HV_SEG_SS))));
+	vmx_access_end(vcpu->vmx, &a);
+}

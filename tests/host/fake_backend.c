@@ -221,6 +221,19 @@ static void fake_seg_set(struct vcpu *v, enum hv_seg s, const struct hv_segment 
 	v->fake->seg[s] = *in;
 }
 
+static void fake_paging_get(struct vcpu *v, struct hv_paging *out)
+{
+	*out = (struct hv_paging){
+		.cr0 = v->fake->reg[HV_REG_CR0],
+		.cr3 = v->fake->reg[HV_REG_CR3],
+		.cr4 = v->fake->reg[HV_REG_CR4],
+		.efer = v->fake->reg[HV_REG_EFER],
+		.cs_base = v->fake->seg[HV_SEG_CS].base,
+		.cs_attr = v->fake->seg[HV_SEG_CS].attr,
+		.cpl = HV_SEG_ATTR_DPL(v->fake->seg[HV_SEG_SS].attr),
+	};
+}
+
 static bool fake_intr_allowed(struct vcpu *v)
 {
 	return (v->rflags & HV_RFLAGS_IF) != 0 && v->fake->reg[HV_REG_INTR_SHADOW] == 0;
@@ -318,6 +331,7 @@ const struct hv_backend fake_backend = {
 	.reg_get = fake_reg_get,
 	.reg_set = fake_reg_set,
 	.seg_get = fake_seg_get,
+	.paging_get = fake_paging_get,
 	.seg_set = fake_seg_set,
 	.intr_allowed = fake_intr_allowed,
 	.nmi_allowed = fake_nmi_allowed,

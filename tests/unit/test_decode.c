@@ -89,6 +89,9 @@ static void plain_lengths_agree_with_the_decoder(void **state)
 		{ HV_EXIT_CPUID, { 0x0f, 0xa2, 0x90 }, 2 },
 		{ HV_EXIT_MSR_READ, { 0x0f, 0x32, 0x90 }, 2 },
 		{ HV_EXIT_MSR_WRITE, { 0x0f, 0x30, 0x90 }, 2 },
+		{ HV_EXIT_CACHE, { 0x0f, 0x08, 0x90 }, 2 },
+		{ HV_EXIT_CACHE, { 0x0f, 0x09, 0x90 }, 2 },
+		{ HV_EXIT_XSETBV, { 0x0f, 0x01, 0xd1 }, 3 },
 		{ HV_EXIT_HLT, { 0xf4, 0x90, 0x90 }, 1 },
 		{ HV_EXIT_HYPERCALL, { 0x0f, 0x01, 0xd9 }, 3 },
 		{ HV_EXIT_HYPERCALL, { 0x0f, 0x01, 0xc1 }, 3 },
@@ -96,12 +99,15 @@ static void plain_lengths_agree_with_the_decoder(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < ARRAY_SIZE(plain); k++) {
-		assert_int_equal(insn_len_plain(plain[k].kind, plain[k].bytes, 3), plain[k].len);
-		assert_int_equal(decode(INSN_MODE_64, (const char *)plain[k].bytes, 3).len, plain[k].len);
+		const uint8_t *b = plain[k].bytes;
+		uint32_t word = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16;
+
+		assert_int_equal(insn_len_plain(plain[k].kind, word), plain[k].len);
+		assert_int_equal(decode(INSN_MODE_64, (const char *)b, 3).len, plain[k].len);
 	}
-	assert_int_equal(insn_len_plain(HV_EXIT_CPUID, (const uint8_t *)"\x66\x0f\xa2", 3), 0);
-	assert_int_equal(insn_len_plain(HV_EXIT_CPUID, (const uint8_t *)"\x0f", 1), 0);
-	assert_int_equal(insn_len_plain(HV_EXIT_IO, (const uint8_t *)"\x0f\xa2", 2), 0);
+	assert_int_equal(insn_len_plain(HV_EXIT_CPUID, 0xa20f66), 0);
+	assert_int_equal(insn_len_plain(HV_EXIT_IO, 0xa20f), 0);
+	assert_int_equal(insn_len_plain(HV_EXIT_IO, 0), 0);
 }
 
 int main(void)
