@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's kernel under Intel VMX and under AMD SVM with next-RIP, both in Bochs."""
+
+import re
+
+import pytest
+
+from rayoslib.linux import Linux
+from rayoslib.shell import Shell
+
+TIMEOUT = 600
+MACHINES = [("vmx", 1), ("vmx", 2), ("svm-bochs", 1)]
+
+
+@pytest.mark.parametrize("backend, cpus", MACHINES)
+def test_linux_boots_and_stops(boot, show, backend, cpus):
+    target = boot(f"linux-{backend}-{cpus}", backend=backend, cpus=cpus, memory=1024)
+    shell = Shell(target).wait_ready()
+    assert f"RAYOS_VMM:BACKEND_READY backend={backend.split('-')[0]}" in target.text()
+    assert f"RAYOS_BOOT_MARKER:SUBSYSTEMS_READY cpus={cpus}" in target.text()
+    linux = Linux(shell, "demo", TIMEOUT)
+    show(linux.start())
+    uname = linux.run("uname -a")
+    show(uname)
+    assert re.search(r"Linux demo 6\.1\.\S+-cloud-amd64 .*x86_64", uname)
+    linux.leave()
+    target.send_line("vm stop demo")
+    target.expect("RAYOS_VM:STOPPED name=demo", TIMEOUT)
+    target.stop()
