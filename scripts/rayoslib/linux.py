@@ -2,6 +2,7 @@
 """The demo guest (scripts/guest/init) through `vm console`."""
 
 import re
+from contextlib import contextmanager
 
 from .shell import ANSI, CONSOLE_LEAVE, PROMPT
 
@@ -15,19 +16,24 @@ class Linux:
     def __init__(self, shell, name, boot_timeout):
         self.shell, self.name, self.timeout = shell, name, boot_timeout
 
-    def start(self):
-        """Start it, wait for its banner, stay on its console; returns the banner."""
-        self.shell.ok(f"vm start {self.name}", self.timeout)
-        return self.attach()
+    @contextmanager
+    def console(self, start=False):
+        """Inside: on the console, at the guest's prompt; afterwards back at RayOS's prompt.
 
-    def attach(self):
-        """Enter the console and wait for the guest's prompt; what was written so far."""
+        The value is what the guest has written before its prompt.
+        """
         machine = self.shell.machine
+        if start:
+            self.shell.ok(f"vm start {self.name}", self.timeout)
         begin = machine.mark
         machine.send_line(f"vm console {self.name} --from-start")
-        machine.expect(BANNER, self.timeout)
-        machine.expect(GUEST_PROMPT, self.timeout)
-        return ANSI.sub("", machine.text(begin))
+        try:
+            machine.expect(BANNER, self.timeout)
+            machine.expect(GUEST_PROMPT, self.timeout)
+            yield ANSI.sub("", machine.text(begin))
+        finally:
+            machine.send(CONSOLE_LEAVE)
+            machine.expect(PROMPT, 30)
 
     def run(self, line, timeout=None):
         """Type a line at the guest's prompt; its output."""
@@ -36,9 +42,4 @@ class Linux:
         machine.send_line(line)
         machine.expect(GUEST_PROMPT, timeout or self.timeout)
         text = ANSI.sub("", machine.log[begin:machine.mark].decode(errors="replace"))
-        return "\n".join(text.replace("\r\n", "\n").split("\n")[1:-1])
-
-    def leave(self):
-        """Back to the RayOS prompt."""
-        self.shell.machine.send(CONSOLE_LEAVE)
-        self.shell.machine.expect(PROMPT, 30)
+        return "\n".join(text.replace("\r", "").split("\n")[1:-1])

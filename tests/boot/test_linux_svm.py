@@ -27,33 +27,30 @@ def four(shell):
 
 def test_one_vcpu(shell, show):
     linux = Linux(shell, "demo", TIMEOUT)
-    show(linux.start())
-    uname = linux.run("uname -a")
-    show(uname)
-    assert re.search(r"Linux demo 6\.1\.\S+-cloud-amd64 .*x86_64", uname)
-    assert linux.run("nproc") == "1"
-    linux.leave()
+    with linux.console(start=True) as banner:
+        show(banner)
+        uname = linux.run("uname -a")
+        show(uname)
+        assert re.search(r"Linux demo 6\.1\.\S+-cloud-amd64 .*x86_64", uname)
+        assert linux.run("nproc") == "1"
 
 
 def test_four_vcpus(shell, four, show):
     linux = Linux(shell, four, TIMEOUT)
-    show(linux.start())
-    show(linux.run("uname -a; nproc"))
-    assert linux.run("nproc") == "4"
-    for cpu in range(4):
-        assert linux.run(f"taskset {1 << cpu:x} sh -c 'echo on {cpu}'") == f"on {cpu}"
-    linux.leave()
-    assert "demo" in shell.ok("vm list") and "four" in shell.ok("vm list")
+    with linux.console(start=True) as banner:
+        show(banner)
+        show(linux.run("uname -a"))
+        assert linux.run("nproc") == "4"
+        for cpu in range(4):
+            assert linux.run(f"taskset {1 << cpu:x} sh -c 'echo on {cpu}'") == f"on {cpu}"
 
 
 def test_clock_runs_true(shell):
     linux = Linux(shell, "demo", TIMEOUT)
-    linux.attach()
-    begin = time.monotonic()
-    linux.run("sleep 5")
-    took = time.monotonic() - begin
-    linux.leave()
-    assert 4.5 < took < 15
+    with linux.console():
+        begin = time.monotonic()
+        linux.run("sleep 5")
+        assert 4.5 < time.monotonic() - begin < 15
 
 
 def test_idle_guest_costs_little(shell):
@@ -79,17 +76,15 @@ def test_pause_and_resume(shell):
     assert vm_exits(shell) == exits
     shell.ok("vm resume demo")
     linux = Linux(shell, "demo", TIMEOUT)
-    linux.attach()
-    assert linux.run("echo $((6 * 7))") == "42"
-    linux.leave()
+    with linux.console():
+        assert linux.run("echo $((6 * 7))") == "42"
 
 
 def test_reset(shell):
     shell.ok("vm reset four", 60)
     linux = Linux(shell, "four", TIMEOUT)
-    linux.attach()
-    assert "4" in linux.run("nproc")
-    linux.leave()
+    with linux.console():
+        assert linux.run("nproc") == "4"
 
 
 @pytest.mark.parametrize("name", ["demo", "four"])
@@ -102,8 +97,8 @@ def test_stop_presses_the_power_button(shell, name):
 
 def test_start_again_and_kill(shell):
     linux = Linux(shell, "demo", TIMEOUT)
-    linux.start()
-    linux.leave()
+    with linux.console(start=True):
+        pass
     shell.machine.send_line("vm kill demo")
     shell.machine.expect("RAYOS_VM:KILLED name=demo", 30)
     shell.machine.expect(PROMPT, 10)
