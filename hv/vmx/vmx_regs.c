@@ -67,7 +67,7 @@ static uint64_t reg_read(const struct vcpu *vcpu, enum hv_reg reg)
 	}
 }
 
-uint64_t vmx_reg_get(struct vcpu *vcpu, enum hv_reg reg)
+static __noinline uint64_t reg_read_unloaded(struct vcpu *vcpu, enum hv_reg reg)
 {
 	struct vmx_access a;
 	uint64_t v;
@@ -76,6 +76,12 @@ uint64_t vmx_reg_get(struct vcpu *vcpu, enum hv_reg reg)
 	v = reg_read(vcpu, reg);
 	vmx_access_end(vcpu->vmx, &a);
 	return v;
+}
+
+/* Emulation reads registers at every exit it serves: the common case goes straight there. */
+uint64_t vmx_reg_get(struct vcpu *vcpu, enum hv_reg reg)
+{
+	return likely(vcpu->vmx->loaded) ? reg_read(vcpu, reg) : reg_read_unloaded(vcpu, reg);
 }
 
 /* LMA follows LME and PG, and the entry control follows LMA (SDM vol. 3, 27.2, 27.3.1.1). */
@@ -173,11 +179,8 @@ static uint64_t seg_field(uint64_t first, enum hv_seg seg)
 	return first + 2u * (unsigned int)seg;
 }
 
-void vmx_seg_get(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out)
+static void seg_read(enum hv_seg seg, struct hv_segment *out)
 {
-	struct vmx_access a;
-
-	vmx_access_begin(vcpu->vmx, &a);
 	out->base = vmx_read(seg_field(VMCS_GUEST_ES_BASE, seg));
 	out->limit = (uint32_t)vmx_read(seg_field(VMCS_GUEST_ES_LIMIT, seg));
 	out->selector = 0;
@@ -186,7 +189,24 @@ void vmx_seg_get(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out)
 		out->selector = (uint16_t)vmx_read(seg_field(VMCS_GUEST_ES_SEL, seg));
 		out->attr = vmx_ar_decode((uint32_t)vmx_read(seg_field(VMCS_GUEST_ES_AR, seg)));
 	}
+}
+
+static __noinline void seg_read_unloaded(struct vcpu *vcpu, enum hv_seg seg,
+					 struct hv_segment *out)
+{
+	struct vmx_access a;
+
+	vmx_access_begin(vcpu->vmx, &a);
+	seg_read(seg, out);
 	vmx_access_end(vcpu->vmx, &a);
+}
+
+void vmx_seg_get(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out)
+{
+	if (likely(vcpu->vmx->loaded))
+		seg_read(seg, out);
+	else
+		seg_read_unloaded(vcpu, seg, out);
 }
 
 BUILD_ASSERT(VMCS_GUEST_ES_BASE + 2 * HV_SEG_GDTR == VMCS_GUEST_GDTR_BASE, "field order");
