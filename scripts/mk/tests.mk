@@ -19,7 +19,7 @@ cov_FLAGS := $(HOST_CFLAGS) -O0 --coverage -fprofile-abs-path
 cov_LIBS := -lcmocka
 fuzz_CC := $(CLANG)
 fuzz_FLAGS := $(HOST_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option
-fuzz_LIBS := -fsanitize=fuzzer
+fuzz_LIBS := -fsanitize=fuzzer -lcmocka
 
 # $(call unit_sources,FILE): what its UNIT comment names
 unit_sources = $(filter %.c,$(shell awk '/^\/\* UNIT:/ { on = 1 } on { print } on && /\*\// { exit }' $(1)))
