@@ -306,6 +306,8 @@ static int amd_write(uint32_t msr, uint64_t value)
 		return -RAY_EFAULT;
 	if (msr == MSR_AMD_HWCR)
 		value &= ~(BIT(3) | BIT(6) | BIT(8) | BIT(24)); /* TLB, FF, IGNNE, TscFreqSel */
+	if (msr == MSR_AMD_NB_CFG)
+		value &= ~BIT(46); /* extended configuration through 0xCF8 */
 	return value == now || msr == MSR_AMD_DE_CFG || msr == MSR_AMD_LS_CFG ? 0 : -RAY_EFAULT;
 }
 
