@@ -37,6 +37,26 @@ static uint32_t ppr(const struct vlapic *l)
 	return l->tpr >> 4 >= isr >> 4 ? l->tpr : isr;
 }
 
+/* What x2APIC mode has no more. */
+static int xapic_read(const struct vlapic *l, unsigned int reg, uint32_t *value)
+{
+	switch (reg) {
+	case LAPIC_APR:
+	case LAPIC_RRD:
+	case LAPIC_EOI:
+		*value = 0;
+		return 0;
+	case LAPIC_DFR:
+		*value = l->dfr;
+		return 0;
+	case LAPIC_ICR2:
+		*value = l->icr2;
+		return 0;
+	default:
+		return -RAY_EFAULT;
+	}
+}
+
 static int reg_read(struct vlapic *l, unsigned int reg, uint32_t *value)
 {
 	bool x2 = l->mode == LAPIC_X2APIC;
@@ -78,17 +98,6 @@ static int reg_read(struct vlapic *l, unsigned int reg, uint32_t *value)
 	case LAPIC_TDCR:
 		*value = l->tdcr;
 		return 0;
-	case LAPIC_APR:
-	case LAPIC_RRD:
-	case LAPIC_EOI:
-		*value = 0;
-		return x2 ? -RAY_EFAULT : 0;
-	case LAPIC_DFR:
-		*value = l->dfr;
-		return x2 ? -RAY_EFAULT : 0;
-	case LAPIC_ICR2:
-		*value = l->icr2;
-		return x2 ? -RAY_EFAULT : 0;
 	default:
 		break;
 	}
@@ -101,7 +110,7 @@ static int reg_read(struct vlapic *l, unsigned int reg, uint32_t *value)
 	else if (reg >= LAPIC_LVT0 && reg < LAPIC_LVT0 + LVT_COUNT)
 		*value = l->lvt[reg - LAPIC_LVT0];
 	else
-		return -RAY_EFAULT;
+		return x2 ? -RAY_EFAULT : xapic_read(l, reg, value);
 	return 0;
 }
 
