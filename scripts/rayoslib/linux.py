@@ -13,6 +13,8 @@ GUEST_PROMPT = re.compile(r"demo# (?:\x1b\[[0-9;?]*[A-Za-z])*$")
 class Linux:
     """One running Linux guest of a RayOS shell."""
 
+    syncs = 0
+
     def __init__(self, shell, name, boot_timeout):
         self.shell, self.name, self.timeout = shell, name, boot_timeout
 
@@ -30,10 +32,18 @@ class Linux:
         try:
             machine.expect(BANNER, self.timeout)
             machine.expect(GUEST_PROMPT, self.timeout)
+            self._sync()
             yield ANSI.sub("", machine.text(begin))
         finally:
             machine.send(CONSOLE_LEAVE)
             machine.expect(PROMPT, 30)
+
+    def _sync(self):
+        """Leave replayed output behind: an answer that only a fresh command can give."""
+        Linux.syncs += 1
+        self.shell.machine.send_line(f"echo sync-$(({Linux.syncs} * 1001))")
+        self.shell.machine.expect(f"sync-{Linux.syncs * 1001}", self.timeout)
+        self.shell.machine.expect(GUEST_PROMPT, self.timeout)
 
     def run(self, line, timeout=None):
         """Type a line at the guest's prompt; its output."""
