@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from rayoslib.linux import Linux
+from rayoslib.console import Console
 from rayoslib.shell import Shell
 
 TIMEOUT = 600
@@ -18,10 +18,10 @@ def test_linux_boots_and_stops(boot, show, backend, cpus):
     shell = Shell(target).wait_ready()
     assert f"RAYOS_VMM:BACKEND_READY backend={backend.split('-')[0]}" in target.text()
     assert f"RAYOS_BOOT_MARKER:SUBSYSTEMS_READY cpus={cpus}" in target.text()
-    linux = Linux(shell, "demo", TIMEOUT)
-    with linux.console(start=True) as banner:
-        show(banner)
-        uname = linux.run("uname -a")
+    shell.ok("vm start demo", TIMEOUT)
+    with Console(shell, "demo", booting=True) as guest:
+        show(guest.ready(TIMEOUT))
+        uname = guest.run("uname -a", TIMEOUT)
         show(uname)
         assert re.search(r"Linux demo 6\.1\.\S+-cloud-amd64 .*x86_64", uname)
     target.send_line("vm stop demo")

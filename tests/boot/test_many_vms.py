@@ -7,11 +7,11 @@ import time
 import pytest
 
 from conftest import TOP, build_image
-from rayoslib.linux import BANNER
 from rayoslib.shell import CONSOLE_LEAVE, PROMPT, Shell
 
 pytestmark = pytest.mark.soak
 
+BANNER = "RayOS demo guest:"
 CHECKERS, LINUXES = 56, 8
 CHECKER = "[vm c{n}]\nkernel = memory.elf\ncmdline = id={n}{more}\nmemory = 16M\n"
 LINUX = ("[vm l{n}]\nkernel = vmlinuz\ninitrd = initrd.img\ncmdline = console=ttyS0 quiet\n"

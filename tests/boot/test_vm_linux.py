@@ -105,6 +105,23 @@ def uptime(guest):
     return float(guest.run("cat /proc/uptime").split()[0])
 
 
+def test_clock_runs_true(demo):
+    with Console(demo, "demo") as guest:
+        begin, guest_begin = time.monotonic(), uptime(guest)
+        guest.run("sleep 5")
+        took, guest_took = time.monotonic() - begin, uptime(guest) - guest_begin
+    assert guest_took >= 5
+    assert abs(took - guest_took) < 1 + took / 10
+
+
+def test_idle_guest_costs_little(demo):
+    time.sleep(5)
+    before, begin = row(demo, "demo")["exits"], time.monotonic()
+    time.sleep(10)
+    rate = (row(demo, "demo")["exits"] - before) / (time.monotonic() - begin)
+    assert rate < 100, f"{rate:.0f} exits a second"
+
+
 def test_pause_and_resume(demo):
     with Console(demo, "demo") as guest:
         before = uptime(guest)
