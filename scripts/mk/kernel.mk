@@ -7,7 +7,7 @@ KERNEL_OBJ  := $(patsubst %,$(O)/obj/%.o,$(KERNEL_SRC))
 
 KERNEL_LDFLAGS := -pie --no-dynamic-linker -z text -z max-page-size=4096 -z noexecstack \
 	-z norelro -z nodynamic-undefined-weak --hash-style=sysv --gc-sections --build-id=none -Bsymbolic \
-	--orphan-handling=error
+	--orphan-handling=error --fatal-warnings
 
 .PHONY: kernel
 kernel: $(O)/kernel.elf
