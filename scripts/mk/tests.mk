@@ -99,7 +99,7 @@ cov: cov-build
 # Boot tests drive the image in the emulators; T=expression selects as pytest -k does.
 .PHONY: boot-test test lint
 boot-test: iso guests
-	$(Q)$(PYTHON) -m pytest tests/boot -m 'not soak' $(if $(T),-k '$(T)')
+	$(Q)$(PYTHON) -m pytest tests/boot $(if $(T),-k '$(T)')
 
 # What CI runs. The sub-makes report by themselves; the image is built first so that a broken
 # build says so once.
