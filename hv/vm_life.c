@@ -191,17 +191,13 @@ void vm_reaper_wake(void)
 
 static void announce(const struct vm *vm, enum vm_end how)
 {
-	switch (how) {
-	case VM_END_CRASH:
-		marker_print(MARKER_VM_CRASHED, "name=%s reason=%s", vm->def.name, vm->reason);
-		break;
-	case VM_END_KILL:
-		marker_print(MARKER_VM_KILLED, "name=%s reason=%s", vm->def.name, vm->reason);
-		break;
-	default:
-		marker_print(MARKER_VM_STOPPED, "name=%s reason=%s", vm->def.name, vm->reason);
-		break;
-	}
+	enum marker m = how == VM_END_CRASH ? MARKER_VM_CRASHED :
+			how == VM_END_KILL  ? MARKER_VM_KILLED :
+					      MARKER_VM_STOPPED;
+	char reason[sizeof(vm->reason)];
+
+	marker_print(m, "name=%s reason=%s", vm->def.name,
+		     marker_value(reason, sizeof(reason), vm->reason));
 }
 
 static void reap_locked(struct vm *vm)

@@ -33,15 +33,3 @@ void marker_print(enum marker m, const char *fmt, ...)
 	va_end(ap);
 	console_write_line(line, n);
 }
-
-char *marker_value(char *buf, size_t size, const char *s)
-{
-	size_t n = 0;
-
-	if (size == 0)
-		return buf;
-	for (; n < size - 1 && s[n] != '\0'; n++)
-		buf[n] = s[n] > ' ' && s[n] < 0x7f ? s[n] : '_';
-	buf[n] = '\0';
-	return buf;
-}

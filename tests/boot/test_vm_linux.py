@@ -167,7 +167,7 @@ def test_not_while_it_runs(demo):
 
 def test_power_button(demo, unused):
     demo.machine.send_line("vm stop demo")
-    marker(demo, "RAYOS_VM:STOPPED name=demo reason=guest powered off", 120)
+    marker(demo, "RAYOS_VM:STOPPED name=demo reason=guest_powered_off", 120)
     assert row(demo, "demo")["state"] == "stopped"
     assert demo.run("vm stop demo").status != 0
     assert held(demo) == unused
@@ -176,7 +176,7 @@ def test_power_button(demo, unused):
 def test_guest_powers_off(demo, unused):
     with Console(demo, "demo") as guest:
         text = guest.ends("poweroff", 120)
-    assert "RAYOS_VM:STOPPED name=demo reason=guest powered off" in text
+    assert "RAYOS_VM:STOPPED name=demo reason=guest_powered_off" in text
     assert held(demo) == unused
 
 

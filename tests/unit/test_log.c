@@ -1,4 +1,4 @@
-/* UNIT: kernel/log.c kernel/marker.c kernel/lib/fmt.c kernel/lib/sink.c */
+/* UNIT: kernel/log.c kernel/marker.c kernel/marker_value.c kernel/lib/fmt.c kernel/lib/sink.c */
 // SPDX-License-Identifier: Apache-2.0
 /* The log ring: order, what is dropped when it is full, levels; and marker lines. */
 #include <setjmp.h>

@@ -9,6 +9,7 @@
  * shell/words.c kernel/cmd.c kernel/lib/ini.c kernel/lib/utf8.c kernel/lib/nearest.c
  * kernel/lib/parse.c kernel/lib/table.c kernel/lib/json.c kernel/lib/fmt.c
  * kernel/lib/sink.c kernel/lib/err.c
+ * kernel/marker_value.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /*
