@@ -10,6 +10,16 @@ from .machine import BOOT_TIMEOUT, SHELL_READY
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # A prompt begins a line and is the last thing printed; a failed command's status stands first.
 PROMPT = re.compile(r"\n(?:\x1b\[[0-9;?]*[A-Za-z])*(?:\[(\d+)\] )?rayos> (?:\x1b\[[0-9;?]*[A-Za-z])*$")
+ECHO_TAIL = 8  # characters of a line that must be seen before its prompt can come
+
+
+def prompt_after(line):
+    """A prompt behind the echo of a line: one repainted below another thread's output is not."""
+    tail = line.strip().encode().decode("latin-1")[-ECHO_TAIL:]
+    echo = r"(?:\s|\x1b\[[0-9;?]*[A-Za-z])*".join(re.escape(c) for c in tail)
+    return re.compile(echo + r"[\s\S]*?" + PROMPT.pattern)
+
+
 CONSOLE_LEAVE = b"\x1d"  # Ctrl-]
 
 
@@ -41,7 +51,7 @@ class Shell:
         machine = self.machine
         before = len(machine.log)
         machine.send_line(line)
-        match = machine.expect(PROMPT, timeout)
+        match = machine.expect(prompt_after(line), timeout)
         text = ANSI.sub("", machine.log[before:machine.mark].decode("utf-8", errors="replace"))
         # The echo ends with the first line break; the prompt is the last line.
         lines = text.split("\r\n")[1:-1]
