@@ -14,7 +14,12 @@ ECHO_TAIL = 8  # characters of a line that must be seen before its prompt can co
 
 
 def prompt_after(line):
-    """A prompt behind the echo of a line: one repainted below another thread's output is not."""
+    """A prompt behind the echo of a line: one repainted below another thread's output is not.
+
+    A line with control characters is edited on its way and not echoed as it is.
+    """
+    if not line.isprintable():
+        return PROMPT
     tail = line.strip().encode().decode("latin-1")[-ECHO_TAIL:]
     echo = r"(?:\s|\x1b\[[0-9;?]*[A-Za-z])*".join(re.escape(c) for c in tail)
     return re.compile(echo + r"[\s\S]*?" + PROMPT.pattern)

@@ -30,7 +30,7 @@ def run_guest(shell, name, timeout=120):
     shell.ok(f"vm start {name}")
     begin = machine.mark
     machine.send_line(f"vm console {name} --from-start")
-    machine.expect(re.compile(r"GUEST:(DONE|FAULT) [^\r\n]*"), timeout)
+    machine.expect(re.compile(r"GUEST:(DONE|FAULT) [^\r\n]+(?=[\r\n])"), timeout)
     text = machine.text(begin)
     machine.send("q")
     machine.expect(f"Console of '{name}' closed", 30)
