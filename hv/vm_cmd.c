@@ -136,18 +136,25 @@ SHELL_CMD(vm_define, "vm define", "define a virtual machine", .args = "NAME KEY=
 	  .example = "vm define web kernel=vmlinuz initrd=initrd.img memory=512M \"cmdline=console=ttyS0\"",
 	  .run = vm_define_run);
 
-static int vm_undefine_run(struct cmd_ctx *ctx, int argc, char **argv)
+/* An operation that says itself why it could not be done. */
+static int explained(struct cmd_ctx *ctx, const char *name,
+		     int (*op)(struct vm *vm, char *why, size_t why_len))
 {
-	struct vm *vm = vm_cmd_get(ctx, argv[0]);
+	struct vm *vm = vm_cmd_get(ctx, name);
 	char why[WHY_MAX];
 	int err;
 
-	(void)argc;
 	if (vm == NULL)
 		return -RAY_ENOENT;
-	err = vm_undefine(vm, why, sizeof(why));
+	err = op(vm, why, sizeof(why));
 	vm_put(vm);
 	return err != 0 ? cmd_fail(ctx, err, "%s", why) : 0;
+}
+
+static int vm_undefine_run(struct cmd_ctx *ctx, int argc, char **argv)
+{
+	(void)argc;
+	return explained(ctx, argv[0], vm_undefine);
 }
 SHELL_CMD(vm_undefine, "vm undefine", "forget a virtual machine that does not run",
 	  .args = "NAME", .min_args = 1, .max_args = 1, .example = "vm undefine web",
@@ -157,16 +164,8 @@ SHELL_CMD(vm_undefine, "vm undefine", "forget a virtual machine that does not ru
 
 static int vm_start_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct vm *vm = vm_cmd_get(ctx, argv[0]);
-	char why[WHY_MAX];
-	int err;
-
 	(void)argc;
-	if (vm == NULL)
-		return -RAY_ENOENT;
-	err = vm_start(vm, why, sizeof(why));
-	vm_put(vm);
-	return err != 0 ? cmd_fail(ctx, err, "%s", why) : 0;
+	return explained(ctx, argv[0], vm_start);
 }
 SHELL_CMD(vm_start, "vm start", "start a virtual machine", .args = "NAME", .min_args = 1,
 	  .max_args = 1, .example = "vm start demo", .complete = vm_cmd_complete,
