@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Measures what a VM exit of each kind costs, as TSC deltas seen from inside: under QEMU's
- * -icount and in Bochs these are instruction counts. Prints "BENCH name value" lines.
+ * -icount and in Bochs these are instruction counts. Prints "BENCH ready", waits for a byte on
+ * the serial line and for the host to have done with it, measures, and prints "BENCH name
+ * value" lines at the end: the host's own work for a console must not run in between.
  */
 #include "guest.h"
 
@@ -11,10 +13,24 @@
 #define FAR_AWAY    (1ul << 50) /* TSC ticks */
 #define NEAR        200000u
 #define MSR_UNKNOWN 0x12345u
+#define QUIET       20000000u /* TSC ticks until a console line is out at 115200 baud */
+#define RESULTS     16u
 
 static volatile uint64_t handler_tsc;
 static volatile uint32_t handled;
 static bool is_amd;
+
+static struct {
+	const char *name;
+	uint64_t value;
+} results[RESULTS];
+static uint32_t result_count;
+
+static void result(const char *name, uint64_t value)
+{
+	results[result_count].name = name;
+	results[result_count++].value = value;
+}
 
 /* First thing in the handler is the time, then the end of interrupt. */
 #define TIMED_HANDLER(name)                                                                        \
@@ -59,21 +75,33 @@ static uint64_t empty_loop(void)
 			statement;                                                                 \
 		}                                                                                  \
 		took_ = rdtsc() - begin_ - empty_loop();                                           \
-		print("BENCH %s %lu\n", name, took_ / ROUNDS);                                     \
+		result(name, took_ / ROUNDS);                                                      \
 	} while (0)
+
+/* KVM_HC_VAPIC_POLL_IRQ: does nothing and answers 0. */
+static inline void hypercall_amd(void)
+{
+	uint64_t rax = 1;
+
+	__asm__ volatile("vmmcall" : "+a"(rax) : : "memory");
+}
+
+static inline void hypercall_intel(void)
+{
+	uint64_t rax = 1;
+
+	__asm__ volatile("vmcall" : "+a"(rax) : : "memory");
+}
 
 static void measure_exits(void)
 {
 	volatile uint32_t *mmio = (volatile uint32_t *)MMIO_COUNT;
 
-	MEASURE("cpuid", __asm__ volatile("cpuid"
-					  :
-					  : "a"(0), "c"(0)
-					  : "ebx", "edx"));
+	MEASURE("cpuid", (void)cpuid(0, 0));
 	if (is_amd)
-		MEASURE("hypercall", __asm__ volatile("vmmcall" : : "a"(1) : "memory"));
+		MEASURE("hypercall", hypercall_amd());
 	else
-		MEASURE("hypercall", __asm__ volatile("vmcall" : : "a"(1) : "memory"));
+		MEASURE("hypercall", hypercall_intel());
 	MEASURE("msr_read", (void)rdmsr(MSR_APIC_BASE));
 	MEASURE("x2apic_eoi", wrmsr(MSR_X2APIC_EOI, 0));
 	MEASURE("tsc_deadline", wrmsr(MSR_TSC_DEADLINE, FAR_AWAY));
@@ -100,7 +128,7 @@ static void measure_self_ipi(void)
 	if (handled != ROUNDS)
 		print("BENCH self_ipi lost %u\n", ROUNDS - handled);
 	else
-		print("BENCH self_ipi %lu\n", took / ROUNDS);
+		result("self_ipi", took / ROUNDS);
 }
 
 static void measure_kick(void)
@@ -117,7 +145,7 @@ static void measure_kick(void)
 			;
 		sum += handler_tsc - begin;
 	}
-	print("BENCH kick %lu\n", sum / ROUNDS);
+	result("kick", sum / ROUNDS);
 }
 
 static void measure_timer(void)
@@ -143,8 +171,8 @@ static void measure_timer(void)
 		else
 			late += handler_tsc - deadline;
 	}
-	print("BENCH hlt_timer_early %u\n", early);
-	print("BENCH hlt_timer_late %lu\n", late / rounds);
+	result("hlt_timer_early", early);
+	result("hlt_timer_late", late / rounds);
 }
 
 static void measure_touch(void)
@@ -154,11 +182,23 @@ static void measure_touch(void)
 	for (uint32_t i = 0; i < TOUCH_PAGES; i++)
 		*(volatile uint64_t *)(TOUCH_AT + i * 4096ul) = i;
 	took = rdtsc() - begin - empty_loop() * TOUCH_PAGES / ROUNDS;
-	print("BENCH touch_4k %lu\n", took / TOUCH_PAGES);
+	result("touch_4k", took / TOUCH_PAGES);
+}
+
+static void wait_ready(void)
+{
+	uint64_t begin;
+
+	print("BENCH ready\n");
+	wait_byte();
+	begin = rdtsc();
+	while (rdtsc() - begin < QUIET)
+		;
 }
 
 void guest_run(void)
 {
+	wait_ready();
 	is_amd = cpuid(0, 0).ebx == 0x68747541u; /* "Auth" */
 	x2apic_enable();
 	measure_touch();
@@ -169,4 +209,6 @@ void guest_run(void)
 		measure_kick();
 	if (!cmdline_has("notimer"))
 		measure_timer();
+	for (uint32_t i = 0; i < result_count; i++)
+		print("BENCH %s %lu\n", results[i].name, results[i].value);
 }

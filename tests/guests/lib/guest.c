@@ -124,6 +124,13 @@ void print(const char *fmt, ...)
 	va_end(ap);
 }
 
+void wait_byte(void)
+{
+	while (!(inb(LSR) & LSR_DATA))
+		;
+	inb(COM1);
+}
+
 void report(bool ok, const char *what)
 {
 	print("%s %s\n", ok ? "PASS" : "FAIL", what);
@@ -136,8 +143,8 @@ void report(bool ok, const char *what)
 void finish(void)
 {
 	print("GUEST:DONE passed=%u failed=%u\n", passed, failed);
-	while (cmdline_has("linger") && !(inb(LSR) & LSR_DATA))
-		;
+	if (cmdline_has("linger"))
+		wait_byte();
 	guest_exit(failed ? 1 : 0);
 }
 

@@ -94,6 +94,9 @@ static inline uint64_t rdtsc(void)
 /** Minimal printf to the serial console: %s %c %u %d %x %lu %ld %lx %%, no widths. */
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/** Wait for a byte on the serial line and take it. */
+void wait_byte(void);
+
 /** Print "PASS what" or "FAIL what" and count it. */
 void report(bool ok, const char *what);
 
