@@ -58,7 +58,7 @@ struct hv_backend {
 	void (*unload)(struct vcpu *vcpu);
 
 	/**
-	 * Enter the guest and come back. Takes vcpu->gpr, rip, rflags, cr2, cr8, inject; gives
+	 * Enter the guest and come back. Takes vcpu->gpr, rip, rflags, cr8, inject; gives
 	 * them back together with *exit. An event whose delivery was cut short makes
 	 * vcpu->exitint valid; only the caller makes it invalid again.
 	 * Context: loaded, IRQs off; returns with IRQs off.

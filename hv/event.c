@@ -75,6 +75,6 @@ void vcpu_inject_ud(struct vcpu *v)
 
 void vcpu_inject_pf(struct vcpu *v, uint64_t addr, uint32_t error)
 {
-	v->cr2 = addr;
+	hv_backend->reg_set(v, HV_REG_CR2, addr);
 	vcpu_inject_exception(v, HV_VEC_PF, true, error);
 }

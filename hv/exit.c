@@ -156,7 +156,7 @@ static enum hv_disposition msr_write_thread(struct vcpu *v, struct hv_exit *e)
 static enum hv_disposition exception_fast(struct vcpu *v, struct hv_exit *e)
 {
 	if (e->u.exc.vector == HV_VEC_PF)
-		v->cr2 = e->u.exc.addr;
+		hv_backend->reg_set(v, HV_REG_CR2, e->u.exc.addr);
 	vcpu_inject_exception(v, e->u.exc.vector, e->u.exc.has_error, e->u.exc.error);
 	return HV_RESUME;
 }

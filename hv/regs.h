@@ -23,6 +23,7 @@ enum hv_reg {
 	/* Interrupt shadow: bit 0 STI, bit 1 MOV SS (SDM table 24-3 layout). */
 	HV_REG_INTR_SHADOW,
 	HV_REG_NMI_BLOCKED,
+	HV_REG_CR2,
 	HV_REG_COUNT
 };
 

@@ -62,7 +62,6 @@ struct vcpu {
 	uint64_t gpr[GPR_COUNT]; /* encoding order; RSP is the guest's */
 	uint64_t rip;
 	uint64_t rflags;
-	uint64_t cr2;
 	volatile uint64_t requests; /* VCPU_REQ_* */
 	volatile uint32_t mode;     /* enum vcpu_mode */
 	uint32_t id;                /* index in the VM = initial APIC ID */

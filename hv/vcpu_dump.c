@@ -25,6 +25,7 @@ void vcpu_dump_log(struct vcpu *v)
 			names[i + 2], (unsigned long)v->gpr[i + 2], names[i + 3],
 			(unsigned long)v->gpr[i + 3]);
 	log_err("%s/%u rip=%016lx rflags=%08lx cr2=%016lx", v->vm->def.name, v->id,
-		(unsigned long)v->rip, (unsigned long)v->rflags, (unsigned long)v->cr2);
+		(unsigned long)v->rip, (unsigned long)v->rflags,
+		(unsigned long)hv_backend->reg_get(v, HV_REG_CR2));
 	hv_backend->dump(v, emit, v);
 }

@@ -40,7 +40,6 @@ void vcpu_arch_reset(struct vcpu *v, bool init)
 	v->gpr[GPR_RDX] = v->cpuid->basic[1].eax; /* processor signature */
 	v->rip = 0xfff0;
 	v->rflags = RESET_RFLAGS;
-	v->cr2 = 0;
 	v->inject.valid = false;
 	v->exitint.valid = false;
 	v->reinject.valid = false;

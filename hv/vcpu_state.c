@@ -19,7 +19,7 @@
 /* Everything but the XSAVE area, the vLAPIC and the paravirtual part, which follow it. */
 struct vcpu_record {
 	uint64_t gpr[GPR_COUNT];
-	uint64_t rip, rflags, cr2;
+	uint64_t rip, rflags;
 	uint64_t reg[HV_REG_COUNT];
 	struct hv_segment seg[HV_SEG_COUNT];
 	struct hv_event inject, reinject;
@@ -66,7 +66,6 @@ static void move_record(struct mover *m, struct vcpu_record *r)
 	MOVE(m, r->gpr);
 	MOVE(m, r->rip);
 	MOVE(m, r->rflags);
-	MOVE(m, r->cr2);
 	MOVE(m, r->reg);
 	for (unsigned int i = 0; i < HV_SEG_COUNT; i++) {
 		MOVE(m, r->seg[i].base);
@@ -104,7 +103,6 @@ static void collect(struct vcpu *v, struct vcpu_record *r)
 	memcpy(r->gpr, v->gpr, sizeof(r->gpr));
 	r->rip = v->rip;
 	r->rflags = v->rflags;
-	r->cr2 = v->cr2;
 	r->inject = v->inject;
 	r->reinject = v->reinject;
 	r->guest_tsc = vcpu_guest_tsc(v);
@@ -139,7 +137,6 @@ static void apply(struct vcpu *v, const struct vcpu_record *r)
 	memcpy(v->gpr, r->gpr, sizeof(v->gpr));
 	v->rip = r->rip;
 	v->rflags = r->rflags | HV_RFLAGS_RESERVED1;
-	v->cr2 = r->cr2;
 	v->inject = r->inject;
 	v->reinject = r->reinject;
 	v->tsc_adjust = r->tsc_adjust;

@@ -15,7 +15,7 @@ static void dump_gprs(const struct vcpu *v, emit_fn emit, void *ctx)
 	char line[128];
 
 	ray_snprintf(line, sizeof(line), "rip=%016llx rflags=%08llx cr2=%016llx", (ull)v->rip,
-		     (ull)v->rflags, (ull)v->cr2);
+		     (ull)v->rflags, (ull)v->svm->vmcb->cr2);
 	emit(ctx, line);
 	for (unsigned int i = 0; i < GPR_COUNT; i += 4) {
 		ray_snprintf(line, sizeof(line), "%3s=%016llx %3s=%016llx %3s=%016llx %3s=%016llx",

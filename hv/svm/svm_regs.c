@@ -30,6 +30,7 @@ static const struct reg_place places[HV_REG_COUNT] = {
 	[HV_REG_SYSENTER_ESP] = PLACE(sysenter_esp, 0),
 	[HV_REG_SYSENTER_EIP] = PLACE(sysenter_eip, 0),
 	[HV_REG_DEBUGCTL] = PLACE(dbgctl, SVM_CLEAN_LBR),
+	[HV_REG_CR2] = PLACE(cr2, SVM_CLEAN_CR2),
 };
 
 static uint64_t *reg_field(struct svm_vmcb *vmcb, enum hv_reg reg)

@@ -215,10 +215,6 @@ static inline void guest_in(struct vcpu *vcpu, struct svm_vcpu *sv, struct svm_v
 	c->rsp = vcpu->gpr[GPR_RSP];
 	c->rip = vcpu->rip;
 	c->rflags = vcpu->rflags;
-	if (unlikely(c->cr2 != vcpu->cr2)) {
-		c->cr2 = vcpu->cr2;
-		svm_dirty(c, SVM_CLEAN_CR2);
-	}
 	if (unlikely(c->v_tpr != vcpu->cr8)) {
 		c->v_tpr = vcpu->cr8;
 		svm_dirty(c, SVM_CLEAN_TPR);
@@ -232,7 +228,6 @@ static inline void guest_out(struct vcpu *vcpu, struct svm_vcpu *sv, struct svm_
 	vcpu->gpr[GPR_RSP] = c->rsp;
 	vcpu->rip = c->rip;
 	vcpu->rflags = c->rflags;
-	vcpu->cr2 = c->cr2;
 	if (unlikely(c->v_tpr != vcpu->cr8)) {
 		sv->extra |= SVM_EXTRA_CR8;
 		vlapic_cr8_set(vcpu, c->v_tpr);

@@ -8,7 +8,7 @@
 typedef void (*emit_fn)(void *ctx, const char *line);
 typedef unsigned long long ull;
 
-static void dump_gprs(const struct vcpu *v, emit_fn emit, void *ctx)
+static void dump_gprs(struct vcpu *v, emit_fn emit, void *ctx)
 {
 	static const char *const names[GPR_COUNT] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp",
 						      "rsi", "rdi", "r8",  "r9",  "r10", "r11",
@@ -16,7 +16,7 @@ static void dump_gprs(const struct vcpu *v, emit_fn emit, void *ctx)
 	char line[128];
 
 	ray_snprintf(line, sizeof(line), "rip=%016llx rflags=%08llx cr2=%016llx", (ull)v->rip,
-		     (ull)v->rflags, (ull)v->cr2);
+		     (ull)v->rflags, (ull)vmx_reg_get(v, HV_REG_CR2));
 	emit(ctx, line);
 	for (unsigned int i = 0; i < GPR_COUNT; i += 4) {
 		ray_snprintf(line, sizeof(line), "%3s=%016llx %3s=%016llx %3s=%016llx %3s=%016llx",

@@ -79,7 +79,8 @@ struct vmx_vcpu {
 	uint64_t msr_bitmap_pa;
 	uint16_t vpid;
 	struct vmx_cpu *cpu; /* whose host state and translations it last used */
-	uint64_t msr[VMX_MSR_COUNT]; /* while not loaded */
+	uint64_t cr2;                /* while not loaded, as the MSRs */
+	uint64_t msr[VMX_MSR_COUNT];
 };
 
 /* vmx_vcpu.c */

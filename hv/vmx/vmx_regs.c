@@ -48,6 +48,8 @@ static uint64_t reg_read(const struct vcpu *vcpu, enum hv_reg reg)
 	switch (reg) {
 	case HV_REG_DR6: /* in the CPU, not the VMCS */
 		return vx->loaded ? dr6_read() : vcpu->dr6;
+	case HV_REG_CR2:
+		return vx->loaded ? cr2_read() : vx->cr2;
 	case HV_REG_CR0:
 		return cr_get(VMCS_GUEST_CR0, VMCS_CR0_SHADOW, vmx_config.cr0_mask);
 	case HV_REG_CR4:
@@ -125,6 +127,11 @@ static void reg_write(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 		vcpu->dr6 = value;
 		if (vx->loaded)
 			dr6_write(value);
+		break;
+	case HV_REG_CR2:
+		vx->cr2 = value;
+		if (vx->loaded)
+			cr2_write(value);
 		break;
 	case HV_REG_INTR_SHADOW:
 		intr_state_put(VMX_INTR_STI | VMX_INTR_MOVSS,

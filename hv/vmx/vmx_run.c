@@ -223,13 +223,10 @@ static inline void guest_in(struct vcpu *vcpu, struct vmx_vcpu *vx)
 		*vx->vtpr = (uint8_t)(vx->cr8 << 4);
 		vx->extra |= VMX_EXTRA_CR8;
 	}
-	if (unlikely(cr2_read() != vcpu->cr2))
-		cr2_write(vcpu->cr2);
 }
 
 static inline void guest_out(struct vcpu *vcpu, struct vmx_vcpu *vx)
 {
-	vcpu->cr2 = cr2_read();
 	vcpu->rip = vx->rip = vmx_read(VMCS_GUEST_RIP);
 	vcpu->rflags = vx->rflags = vmx_read(VMCS_GUEST_RFLAGS);
 	vcpu->gpr[GPR_RSP] = vx->rsp = vmx_read(VMCS_GUEST_RSP);

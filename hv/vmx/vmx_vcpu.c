@@ -176,6 +176,7 @@ void vmx_vcpu_load(struct vcpu *vcpu)
 	for (unsigned int i = 0; i < VMX_MSR_COUNT; i++)
 		wrmsr(vmx_msr_index[i], vx->msr[i]);
 	dr6_write(vcpu->dr6);
+	cr2_write(vx->cr2);
 }
 
 void vmx_vcpu_unload(struct vcpu *vcpu)
@@ -185,6 +186,7 @@ void vmx_vcpu_unload(struct vcpu *vcpu)
 	for (unsigned int i = 0; i < VMX_MSR_COUNT; i++)
 		vx->msr[i] = rdmsr(vmx_msr_index[i]);
 	vcpu->dr6 = dr6_read();
+	vx->cr2 = cr2_read();
 	vx->loaded = false;
 	make_clear(&vmx_cpus[this_cpu()->id], vx);
 }

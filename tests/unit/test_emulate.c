@@ -229,7 +229,7 @@ static void strings(void **state)
 	assert_int_equal(writes, 0);
 	assert_true(v->inject.valid);
 	assert_int_equal(v->inject.vector, HV_VEC_PF);
-	assert_int_equal(v->cr2, MIB(3));
+	assert_int_equal(hv_backend->reg_get(v, HV_REG_CR2), MIB(3));
 	v->inject.valid = false;
 }
 

@@ -346,7 +346,7 @@ static void ports_and_small_exits(void **state)
 	assert_int_equal(handle((struct hv_exit){ .kind = HV_EXIT_EXCEPTION,
 		.u.exc = { .vector = HV_VEC_PF, .has_error = true, .error = 2, .addr = 0xabc } }),
 		HV_RESUME);
-	assert_int_equal(v->cr2, 0xabc);
+	assert_int_equal(hv_backend->reg_get(v, HV_REG_CR2), 0xabc);
 	assert_int_equal(faulted(), HV_VEC_PF);
 	for (unsigned int k = 0; k < HV_EXIT_KIND_COUNT; k++)
 		assert_non_null(hv_exit_name(k));

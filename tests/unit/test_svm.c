@@ -354,13 +354,14 @@ static void test_run_carries_state(void **state)
 	guest = guest_cpuid;
 	vcpu.gpr[GPR_RAX] = 7;
 	vcpu.gpr[GPR_RSP] = 0x8000;
-	vcpu.cr2 = 0x55;
+	svm_reg_set(&vcpu, HV_REG_CR2, 0x55);
+	assert_int_equal(vmcb.cr2, 0x55);
 	vmcb.clean = SVM_CLEAN_ALL;
 	svm_run(&vcpu, &ex);
 	assert_int_equal(ex.kind, HV_EXIT_CPUID);
 	assert_int_equal(vcpu.gpr[GPR_RAX], 9);
 	assert_int_equal(vcpu.rip, 0x1010);
-	assert_int_equal(vcpu.cr2, 0x77);
+	assert_int_equal(svm_reg_get(&vcpu, HV_REG_CR2), 0x77);
 	assert_int_equal(vcpu.cr8, 5);
 	assert_false(vcpu.exitint.valid);
 	assert_int_equal(vmcb.clean, SVM_CLEAN_ALL);

@@ -724,13 +724,18 @@ static void state_goes_in_and_out(void **state)
 	v->rip = 0x7c00;
 	v->rflags = 0x202;
 	v->gpr[GPR_RSP] = 0x6000;
-	v->cr2 = 0x4444;
+	vmx_reg_set(v, HV_REG_CR2, 0x4444);
 	guest = guest_moves_on;
 	vmx_backend.run(v, &ex);
 	assert_int_equal(v->rip, 0x7c02);
 	assert_int_equal(v->rflags, 0x46);
 	assert_int_equal(v->gpr[GPR_RSP], 0x5ff8);
-	assert_int_equal(v->cr2, 0x5555);
+	assert_int_equal(vmx_reg_get(v, HV_REG_CR2), 0x5555);
+	vmx_backend.unload(v);
+	fake_cr[2] = 0; /* another vCPU's, meanwhile */
+	assert_int_equal(vmx_reg_get(v, HV_REG_CR2), 0x5555);
+	vmx_backend.load(v);
+	assert_int_equal(fake_cr[2], 0x5555);
 	guest = NULL;
 	vmx_write(VMCS_EXIT_REASON, 12);
 	fake_vmwrites = 0;
