@@ -79,8 +79,6 @@ void kspace_init(const struct memmap *m, const struct boot_info *bi, uint64_t ra
 	map_image(__data_start, __data_end, PTE_KERNEL_RW);
 	map_bss();
 	map_direct(m, base);
-	if (pt_prepare(root, VMAP_FIRST) != 0)
-		panic("no memory for the vmap area");
 	direct_end = base + size;
 	cr3_write(root.v);
 	kspace_tlb_flush();

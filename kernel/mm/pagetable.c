@@ -109,11 +109,20 @@ void pt_unmap(hpa_t root, uint64_t va, uint64_t len)
 	}
 }
 
-int pt_prepare(hpa_t root, uint64_t va)
+int pt_prepare(hpa_t root, uint64_t va, uint64_t len)
 {
-	uint64_t *top = hpa_to_va(root);
+	uint64_t end = va + len;
 
-	return table_get(&top[index_of(va, TOP_LEVEL)]) ? 0 : -RAY_ENOMEM;
+	for (va = ALIGN_DOWN(va, SIZE_2M); va < end; va += SIZE_2M) {
+		uint64_t *table = hpa_to_va(root);
+
+		for (unsigned int level = TOP_LEVEL; level > 0; level--) {
+			table = table_get(&table[index_of(va, level)]);
+			if (!table)
+				return -RAY_ENOMEM;
+		}
+	}
+	return 0;
 }
 
 bool pt_for_each(hpa_t root,

@@ -42,8 +42,8 @@ int __must_check pt_map(hpa_t root, uint64_t va, uint64_t pa, uint64_t len, uint
 /** Remove 4 KiB mappings; holes are fine. Tables stay. The caller flushes TLBs. */
 void pt_unmap(hpa_t root, uint64_t va, uint64_t len);
 
-/** Make sure the table below the top-level entry of @va exists. -RAY_ENOMEM. */
-int __must_check pt_prepare(hpa_t root, uint64_t va);
+/** Make sure every table that 4 KiB pages in [va, va + len) need exists. 0 or -RAY_ENOMEM. */
+int __must_check pt_prepare(hpa_t root, uint64_t va, uint64_t len);
 
 /**
  * Look up an address.

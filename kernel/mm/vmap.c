@@ -17,6 +17,8 @@
  * An area is a guard page and what is mapped above it. New areas are placed at a cursor that
  * only rises, so an address that was unmapped is not used again before the cursor has been
  * around once; and it goes on only through holes that were there at the last TLB flush.
+ * It goes around in a window that grows only when it is full: page tables are never freed, so
+ * a cursor that rose for ever would leave one behind for every 2 MiB.
  */
 enum area_kind { AREA_DEVICE, AREA_STACK };
 
@@ -28,13 +30,13 @@ struct area {
 };
 
 #define RECYCLE_TRIES 4u
+#define WINDOW	      MIB(32)
 
 static struct spinlock vmap_lock = SPINLOCK_INIT(LOCK_ORDER_VMAP);
 static struct list_head areas = LIST_HEAD_INIT(areas);
-static uint64_t area_base = VMAP_FIRST, area_limit = VMAP_FIRST + VMAP_SIZE;
-static uint64_t cursor = VMAP_FIRST;
+static uint64_t area_base, window_end, cursor;
 /* No CPU remembers anything in the holes from the cursor up to here. */
-static uint64_t clean_end = VMAP_FIRST + VMAP_SIZE;
+static uint64_t clean_end;
 static uint64_t kills; /* areas unmapped since boot */
 
 void vmap_init(uint64_t random)
@@ -42,6 +44,9 @@ void vmap_init(uint64_t random)
 	/* The first 64 GiB are for hiding in. */
 	area_base = VMAP_FIRST + (random % (GIB(64) >> PAGE_SHIFT) << PAGE_SHIFT);
 	cursor = area_base;
+	window_end = clean_end = area_base + WINDOW;
+	if (pt_prepare(kspace_root(), area_base, WINDOW) != 0)
+		panic("no memory for the vmap area's tables");
 }
 
 static uint64_t area_end(const struct area *a)
@@ -73,20 +78,25 @@ static bool area_place(struct area *a)
 	return true;
 }
 
+/* For other CPUs. */
+static bool may_wait(void)
+{
+	return irq_enabled() && !irq_in_handler() && this_cpu()->preempt_count == 0;
+}
+
 static void flush_one(void *arg)
 {
 	(void)arg;
 	kspace_tlb_flush();
 }
 
-/* Make all holes usable again and begin anew at the bottom. */
+/* Make all holes of the window usable again and begin anew at its bottom. */
 static bool recycle(void)
 {
 	uint64_t flags, before;
 	bool ok;
 
-	/* Other CPUs are waited for. */
-	if (!irq_enabled() || irq_in_handler() || this_cpu()->preempt_count != 0)
+	if (!may_wait())
 		return false;
 	flags = spin_lock_irqsave(&vmap_lock);
 	before = kills;
@@ -98,17 +108,48 @@ static bool recycle(void)
 	ok = kills == before; /* else some CPU may have seen the newest hole after its flush */
 	if (ok) {
 		cursor = area_base;
-		clean_end = area_limit;
+		clean_end = window_end;
 	}
 	spin_unlock_irqrestore(&vmap_lock, flags);
 	return ok;
 }
 
+/* Go on where the window ends; nothing has been up there yet. The lock is held. */
+static bool window_grow(uint64_t need)
+{
+	uint64_t room = VMAP_FIRST + VMAP_SIZE - window_end;
+
+	if (room < need)
+		return false;
+	if (clean_end != window_end)
+		cursor = window_end;
+	window_end += MIN(room, ALIGN_UP(need, WINDOW));
+	clean_end = window_end;
+	return true;
+}
+
+/* A window grows when it is full even behind a flush, or when there is no waiting for one. */
+static bool area_fit(struct area *a)
+{
+	bool recycled = false, wait = may_wait(), ok;
+
+	for (unsigned int i = 0; i < RECYCLE_TRIES; i++) {
+		uint64_t flags = spin_lock_irqsave(&vmap_lock);
+
+		ok = area_place(a);
+		if (!ok && (recycled || i + 1 == RECYCLE_TRIES || !wait))
+			ok = window_grow((a->pages + 1) << PAGE_SHIFT) && area_place(a);
+		spin_unlock_irqrestore(&vmap_lock, flags);
+		if (ok)
+			return true;
+		recycled = recycle();
+	}
+	return false;
+}
+
 static struct area *area_create(uint64_t pages, enum area_kind kind)
 {
 	struct area *a;
-	uint64_t flags;
-	bool ok;
 
 	if (pages == 0 || pages >= VMAP_SIZE >> PAGE_SHIFT)
 		return NULL;
@@ -117,14 +158,8 @@ static struct area *area_create(uint64_t pages, enum area_kind kind)
 		return NULL;
 	a->pages = pages;
 	a->kind = kind;
-	for (unsigned int i = 0; i < RECYCLE_TRIES; i++) {
-		flags = spin_lock_irqsave(&vmap_lock);
-		ok = area_place(a);
-		spin_unlock_irqrestore(&vmap_lock, flags);
-		if (ok)
-			return a;
-		(void)recycle();
-	}
+	if (area_fit(a))
+		return a;
 	kfree(a);
 	return NULL;
 }

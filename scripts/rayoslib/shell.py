@@ -3,6 +3,7 @@
 
 import json
 import re
+import time
 from dataclasses import dataclass
 
 from .machine import BOOT_TIMEOUT, SHELL_READY
@@ -63,9 +64,19 @@ class Shell:
         return Result("\n".join(lines).strip("\n"), int(match.group(1) or 0))
 
     def memory(self):
-        """What is allocated, by kind: equal before and after when nothing leaked."""
-        return {tag["tag"]: (tag["bytes"], tag["objects"])
-                for tag in self.run("mem --json").json["tags"]}
+        """What is allocated, by kind, and every byte that is free or the heap's: equal before
+        and after when nothing leaked."""
+        self._boot_over()
+        seen = self.run("mem --json").json
+        kinds = {tag["tag"]: (tag["bytes"], tag["objects"]) for tag in seen["tags"]}
+        # An empty slab may stay with the heap; whatever else is missing was lost.
+        return kinds | {"pages": seen["free"] + seen["heap"]}
+
+    def _boot_over(self):
+        """ACPI's namespace is loaded beside the first prompt: wait for the end of that."""
+        deadline = time.monotonic() + 60
+        while "acpi-load" in self.run("threads").text and time.monotonic() < deadline:
+            time.sleep(0.5)
 
     def ok(self, line, timeout=30):
         """run(), for a command that must succeed."""

@@ -136,12 +136,18 @@ static void test_every_allocation_fails(void **state)
 static void test_prepare(void **state)
 {
 	(void)state;
-	fail_at = 1;
-	assert_int_equal(pt_prepare(root, VA), -RAY_ENOMEM);
-	assert_int_equal(pt_prepare(root, VA), 0);
-	assert_int_equal(pt_prepare(root, VA + GIB(1)), 0);
-	assert_int_equal(used, 2);
+	for (unsigned int n = 1; n <= 4; n++) {
+		assert_int_equal(fresh(NULL), 0);
+		fail_at = n;
+		assert_int_equal(pt_prepare(root, VA, 2 * SIZE_2M), -RAY_ENOMEM);
+	}
+	assert_int_equal(pt_prepare(root, VA, 2 * SIZE_2M), 0); /* it goes on where it failed */
+	assert_int_equal(used, 5);
 	expect_hole(VA);
+	fail_at = 1; /* nothing more is needed, wherever in there it is */
+	assert_int_equal(pt_map(root, VA + SIZE_2M + PAGE_SIZE, 0, PAGE_SIZE, PTE_KERNEL_RW, 12), 0);
+	assert_int_equal(pt_prepare(root, VA + PAGE_SIZE, SIZE_2M), 0);
+	fail_at = 0;
 }
 
 struct seen {

@@ -29,9 +29,10 @@ uint64_t mm_direct_base;
 struct range {
 	uint64_t va, len;
 };
-#define RANGES_MAX 4096u
+#define RANGES_MAX 32768u
 static struct range mapped[RANGES_MAX], stale[RANGES_MAX];
 static size_t mapped_count, stale_count;
+static struct range prepared;
 static unsigned int flushes, pages_live, page_fail_at, map_fail_at;
 
 static bool in(const struct range *r, size_t n, uint64_t va, uint64_t len)
@@ -97,6 +98,13 @@ void pt_unmap(hpa_t root, uint64_t va, uint64_t len)
 		stale[stale_count++] = mapped[i];
 		mapped[i] = mapped[--mapped_count];
 	}
+}
+
+int pt_prepare(hpa_t root, uint64_t va, uint64_t len)
+{
+	(void)root;
+	prepared = (struct range){ va, len };
+	return 0;
 }
 
 bool pt_walk(hpa_t root, uint64_t va, uint64_t *pte, unsigned int *shift)
@@ -207,10 +215,45 @@ static void test_no_address_is_reused_too_early(void **state)
 			live[i] = live[--n];
 		}
 	}
-	assert_in_range(flushes, 4, 60);
+	assert_in_range(flushes, 4, 600);
 	while (n)
 		vunmap(live[--n]);
 	assert_int_equal(mapped_count, 0);
+	assert_int_equal(fake_heap_live, 0);
+}
+
+/* Threads come and go: what was prepared is enough, however many there were. */
+static void test_no_tables_are_left_behind(void **state)
+{
+	void *live[300];
+	size_t n = 0;
+
+	(void)state;
+	vmap_init(777);
+	for (unsigned int round = 0; round < 3000; round++) {
+		if (n < ARRAY_SIZE(live) && rnd(100) < 60) {
+			live[n] = vmap_stack_create(16 * PAGE_SIZE);
+			assert_in_range((uintptr_t)live[n], prepared.va, prepared.va + prepared.len);
+			n++;
+		} else if (n) {
+			size_t i = rnd(n);
+
+			vmap_stack_destroy(live[i]);
+			live[i] = live[--n];
+		}
+	}
+	while (n)
+		vmap_stack_destroy(live[--n]);
+	/* More at a time than there is room for is no reason to fail, nor is one big area. */
+	while (n < ARRAY_SIZE(live))
+		live[n++] = vmap_stack_create(40 * PAGE_SIZE);
+	assert_true((uintptr_t)live[n - 1] > prepared.va + prepared.len);
+	while (n)
+		vmap_stack_destroy(live[--n]);
+	live[0] = vmap(HPA(0), MIB(256), VMAP_UC, true);
+	assert_non_null(live[0]);
+	vunmap(live[0]);
+	assert_int_equal(pages_live, 0);
 	assert_int_equal(fake_heap_live, 0);
 }
 
@@ -250,6 +293,7 @@ int main(void)
 		cmocka_unit_test(test_device),
 		cmocka_unit_test(test_stack),
 		cmocka_unit_test(test_no_address_is_reused_too_early),
+		cmocka_unit_test(test_no_tables_are_left_behind),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_wrong_unmaps_panic),
 	};
