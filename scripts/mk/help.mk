@@ -21,6 +21,7 @@ help:
 	@echo 'make test         every kind of test, short; ends with "N passed, N failed"'
 	@echo 'make unit         unit tests (T=stem for one)'
 	@echo 'make fuzz         fuzz targets, FUZZ_SECONDS (60) each (T=name for one)'
+	@echo 'make fuzz-cov     lines of each parser that the committed corpus reaches (80 % at least)'
 	@echo 'make boot-test    boot tests (T=expression, as pytest -k)'
 	@echo 'make lint         layers, headers alone, clang-tidy, cppcheck'
 	@echo 'make cov          line coverage of the unit tests'

@@ -3,7 +3,8 @@
 # links in its first line, `/* UNIT: path/one.c path/two.c */`; headers of hardware are
 # shadowed by tests/host/include.
 #
-# Three variants of every host object: asan (unit), cov (gcov), fuzz (clang, libFuzzer).
+# Four variants of every host object: asan (unit), cov (gcov), fuzz (clang, libFuzzer) and
+# fuzzcov (the same targets with line coverage; they replay files and search for nothing).
 
 HOST_INCLUDE := -Itests/host/include -I. -I$(GEN)
 HOST_WARN := -Wall -Wextra -Wshadow -Wno-format-zero-length -Werror
@@ -20,6 +21,10 @@ cov_LIBS := -lcmocka
 fuzz_CC := $(CLANG)
 fuzz_FLAGS := $(HOST_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -Wno-unknown-warning-option
 fuzz_LIBS := -fsanitize=fuzzer -lcmocka
+fuzzcov_CC := $(CLANG)
+fuzzcov_FLAGS := $(HOST_CFLAGS) -fprofile-instr-generate -fcoverage-mapping \
+	-Wno-unknown-warning-option
+fuzzcov_LIBS := $(fuzz_LIBS)
 
 # $(call unit_sources,FILE): what its UNIT comment names
 unit_sources = $(filter %.c,$(shell awk '/^\/\* UNIT:/ { on = 1 } on { print } on && /\*\// { exit }' $(1)))
@@ -58,33 +63,41 @@ endef
 UNIT_SRC := $(sort $(if $(T),$(wildcard tests/unit/test_$(T).c),$(wildcard tests/unit/test_*.c)))
 FUZZ_SRC := $(sort $(if $(T),$(wildcard tests/fuzz/fuzz_$(T).c),$(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SECONDS ?= 60
-HOST_GOALS := unit cov fuzz test soak unit-build cov-build cov-objects \
-	fuzz-build
+HOST_GOALS := unit cov fuzz fuzz-cov test soak unit-build cov-build cov-objects \
+	fuzz-build fuzz-cov-build
 
 # Reading every test's UNIT line costs a process each: only when a goal needs it.
 ifneq ($(filter $(HOST_GOALS),$(MAKECMDGOALS)),)
 $(eval $(call host_variant,asan))
 $(eval $(call host_variant,cov))
 $(eval $(call host_variant,fuzz))
+$(eval $(call host_variant,fuzzcov))
 $(foreach t,$(UNIT_SRC),$(eval $(call host_binary,asan,$(t))))
 $(foreach t,$(UNIT_SRC),$(eval $(call host_binary,cov,$(t))))
 $(foreach t,$(FUZZ_SRC),$(eval $(call host_binary,fuzz,$(t))))
+$(foreach t,$(FUZZ_SRC),$(eval $(call host_binary,fuzzcov,$(t))))
 endif
 
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/asan/bin/%,$(UNIT_SRC))
 COV_BIN  := $(patsubst tests/unit/%.c,$(O)/cov/bin/%,$(UNIT_SRC))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzz/bin/%,$(FUZZ_SRC))
+FUZZCOV_BIN := $(patsubst tests/fuzz/%.c,$(O)/fuzzcov/bin/%,$(FUZZ_SRC))
 
-.PHONY: unit unit-build cov cov-build fuzz fuzz-build
+.PHONY: unit unit-build cov cov-build fuzz fuzz-build fuzz-cov fuzz-cov-build
 unit-build: $(UNIT_BIN)
 cov-build: $(COV_BIN)
 fuzz-build: $(FUZZ_BIN)
+fuzz-cov-build: $(FUZZCOV_BIN)
 
 unit: unit-build
 	$(Q)scripts/run-unit $(UNIT_BIN)
 
 fuzz: fuzz-build
 	$(Q)scripts/run-fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_BIN)
+
+# Lines of each parser that the committed corpus alone reaches.
+fuzz-cov: fuzz-cov-build
+	$(Q)scripts/run-fuzz --coverage $(FUZZCOV_BIN)
 
 # Objects of every counted source, linked by a test or not; one that does not compile for the
 # host is estimated by the script.

@@ -1,4 +1,5 @@
 /* UNIT: kernel/acpi/walk.c kernel/acpi/fadt.c kernel/acpi/s5.c */
+/* PARSER: kernel/acpi/walk.c kernel/acpi/fadt.c kernel/acpi/s5.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The ACPI table walk over a hostile physical memory: the input is memory from 0x1000 on, with

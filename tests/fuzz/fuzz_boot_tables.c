@@ -1,4 +1,5 @@
 /* UNIT: boot/madt.c boot/tcglog.c boot/memmap.c */
+/* PARSER: boot/madt.c boot/tcglog.c boot/memmap.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * What the loader reads from firmware memory. The first byte chooses: 'm' a MADT, 't' a TCG

@@ -1,4 +1,5 @@
 /* UNIT: kernel/bootinfo.c */
+/* PARSER: kernel/bootinfo.c */
 // SPDX-License-Identifier: Apache-2.0
 /* The hand-over's checks: what passes must point only into its own memory, so every blob is
  * read to its end. Physical memory is the input itself, the structure at address 0. */

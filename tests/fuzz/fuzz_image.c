@@ -2,6 +2,7 @@
  * hv/loader/e820.c hv/gmem.c hv/stage2.c hv/gbus.c kernel/lib/fmt.c kernel/lib/sink.c
  * tests/host/fake_backend.c
  */
+/* PARSER: hv/loader/load.c hv/loader/bzimage.c hv/loader/elf.c hv/loader/elf_guest.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Guest images of every format from a hostile disk: whatever is accepted went into guest

@@ -1,4 +1,5 @@
 /* UNIT: kernel/lib/ini.c kernel/lib/utf8.c */
+/* PARSER: kernel/lib/ini.c kernel/lib/utf8.c */
 // SPDX-License-Identifier: Apache-2.0
 /* The configuration parser on any bytes: bounds, termination, and that it always ends. */
 #include <stdint.h>

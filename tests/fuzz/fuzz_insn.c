@@ -1,6 +1,7 @@
 /* UNIT: hv/emulate.c hv/insn.c hv/decode.c hv/gwalk.c hv/event.c hv/access.c hv/gbus.c hv/gmem.c
  * hv/stage2.c tests/host/fake_backend.c
  */
+/* PARSER: hv/emulate.c hv/insn.c hv/decode.c hv/gwalk.c hv/access.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A guest that aims any instruction, in any mode, with any registers and page tables, at a

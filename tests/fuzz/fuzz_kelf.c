@@ -1,4 +1,5 @@
 /* UNIT: boot/kelf.c */
+/* PARSER: boot/kelf.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A kernel file from a hostile volume: what the check accepts must load without touching a

@@ -1,4 +1,5 @@
 /* UNIT: kernel/acpi/madt.c */
+/* PARSER: kernel/acpi/madt.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The MADT as firmware hands it over. */
 #include <stddef.h>

@@ -1,4 +1,5 @@
 /* UNIT: kernel/mm/memmap.c */
+/* PARSER: kernel/mm/memmap.c */
 // SPDX-License-Identifier: Apache-2.0
 /* The memory-map normaliser over arbitrary entries, 6 bytes each, spread so that bases and
  * lengths collide often. What comes out must be sorted, aligned and free of overlaps. */

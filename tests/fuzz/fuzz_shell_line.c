@@ -1,6 +1,8 @@
 /* UNIT: shell/command.c shell/words.c shell/complete.c shell/editor.c shell/editor_view.c
  *       shell/keys.c shell/history.c kernel/cmd.c kernel/lib/nearest.c kernel/lib/utf8.c
  *       kernel/lib/fmt.c kernel/lib/sink.c kernel/lib/err.c */
+/* PARSER: shell/command.c shell/words.c shell/complete.c shell/editor.c shell/editor_view.c
+ *         shell/keys.c shell/history.c kernel/cmd.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The console as an attacker sees it: any bytes into the line editor, every line that comes

@@ -1,4 +1,5 @@
 /* UNIT: kernel/smbios/parse.c */
+/* PARSER: kernel/smbios/parse.c */
 // SPDX-License-Identifier: Apache-2.0
 /* The SMBIOS reader: the first 32 bytes are the entry point, the rest is the table. */
 #include <stddef.h>

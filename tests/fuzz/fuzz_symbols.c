@@ -1,4 +1,5 @@
 /* UNIT: kernel/symbols.c */
+/* PARSER: kernel/symbols.c */
 // SPDX-License-Identifier: Apache-2.0
 /* The reader of the kernel's own symbol table over arbitrary files. */
 #include <stddef.h>

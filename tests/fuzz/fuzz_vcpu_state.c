@@ -9,6 +9,7 @@
  * kernel/lib/utf8.c kernel/lib/nearest.c kernel/lib/parse.c kernel/lib/fmt.c
  * kernel/lib/sink.c kernel/lib/err.c
  */
+/* PARSER: hv/vm_state.c hv/vcpu_state.c hv/irqchip/vlapic_state.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Hostile state of a whole VM, vCPU registers first of all. Refused: a reason in words.

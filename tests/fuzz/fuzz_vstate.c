@@ -6,6 +6,8 @@
  * devices/virt/testdev.c devices/virt/platform.c devices/virt/firmware.c devices/virt/acpi.c
  * devices/virt/smbios.c
  */
+/* PARSER: devices/virt/uart.c devices/virt/pit.c devices/virt/rtc.c devices/virt/pm.c
+ *         devices/virt/pci.c hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/vlapic_state.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Hostile state records: the first byte chooses the device, the rest is its record. Either it
