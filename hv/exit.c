@@ -81,9 +81,7 @@ static enum hv_disposition hlt_fast(struct vcpu *v, struct hv_exit *e)
 
 static enum hv_disposition pause_thread(struct vcpu *v, struct hv_exit *e)
 {
-	int err = vcpu_advance(v, e);
-
-	(void)err; /* a fault is queued for the guest */
+	(void)vcpu_advance(v, e); /* a fault is queued for the guest */
 	thread_yield();
 	return HV_RESUME;
 }
@@ -125,7 +123,7 @@ static enum hv_disposition msr_write(struct vcpu *v, struct hv_exit *e, bool fas
 		v->msr_denied++;
 		vcpu_inject_gp(v);
 	} else {
-		err = vcpu_advance(v, e);
+		(void)vcpu_advance(v, e); /* a fault is queued for the guest */
 	}
 	return HV_RESUME;
 }

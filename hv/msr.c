@@ -58,20 +58,22 @@ static int mtrr_fixed_index(uint32_t msr)
 }
 
 /* MTRRs are stored and given back; second-level tables say WB and the guest's PAT rules. */
+static bool is_mtrr(uint32_t msr)
+{
+	return mtrr_fixed_index(msr) >= 0 ||
+	       (msr >= MSR_MTRR_PHYSBASE0 && msr < MSR_MTRR_PHYSBASE0 + MTRR_VAR_COUNT);
+}
+
+/* Where a vCPU keeps an MSR for which is_mtrr() holds. */
 static uint64_t *mtrr_slot(struct vcpu *v, uint32_t msr)
 {
 	int fixed = mtrr_fixed_index(msr);
 
-	if (fixed >= 0)
-		return &v->mtrr_fixed[fixed];
-	if (msr >= MSR_MTRR_PHYSBASE0 && msr < MSR_MTRR_PHYSBASE0 + MTRR_VAR_COUNT)
-		return &v->mtrr_var[msr - MSR_MTRR_PHYSBASE0];
-	return NULL;
+	return fixed >= 0 ? &v->mtrr_fixed[fixed] : &v->mtrr_var[msr - MSR_MTRR_PHYSBASE0];
 }
 
 static int mtrr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	uint64_t *slot = mtrr_slot(v, msr);
 	uint64_t reserved = ~((1ull << v->cpuid->maxphyaddr) - 1);
 
 	if (mtrr_fixed_index(msr) >= 0) {
@@ -83,7 +85,7 @@ static int mtrr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	} else if ((value & (reserved | 0xf00)) != 0 || !mtrr_type_ok(value & 0xff)) {
 		return -RAY_EFAULT;
 	}
-	*slot = value;
+	*mtrr_slot(v, msr) = value;
 	return 0;
 }
 
@@ -190,9 +192,8 @@ int vcpu_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value, bool fast)
 		*value = hv_backend->reg_get(v, reg);
 		return 0;
 	}
-	const uint64_t *slot = mtrr_slot(v, msr);
-	if (slot != NULL) {
-		*value = *slot;
+	if (is_mtrr(msr)) {
+		*value = *mtrr_slot(v, msr);
 		return 0;
 	}
 	if (msr == MSR_FS_BASE || msr == MSR_GS_BASE) {
@@ -322,7 +323,7 @@ int vcpu_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast)
 	enum hv_reg reg = backend_reg(msr);
 	if (reg != HV_REG_COUNT)
 		return reg_write(v, reg, value);
-	if (mtrr_slot(v, msr) != NULL)
+	if (is_mtrr(msr))
 		return mtrr_write(v, msr, value);
 	if (msr == MSR_FS_BASE || msr == MSR_GS_BASE) {
 		enum hv_seg seg = msr == MSR_FS_BASE ? HV_SEG_FS : HV_SEG_GS;

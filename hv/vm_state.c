@@ -17,7 +17,7 @@
 #define CLOCK_RECORD "clock"
 
 struct record_head {
-	char name[RECORD_NAME];
+	char name[RECORD_NAME]; /* terminated: head_get() refuses another */
 	uint32_t instance, version, length;
 };
 
@@ -26,7 +26,7 @@ static size_t head_put(struct state_buf *b, const char *name, uint32_t instance,
 {
 	char padded[RECORD_NAME] = { 0 };
 
-	memcpy(padded, name, MIN(strlen(name), (size_t)RECORD_NAME - 1));
+	strlcpy(padded, name, sizeof(padded));
 	state_put(b, padded, sizeof(padded));
 	state_put_u32(b, instance);
 	state_put_u32(b, version);
@@ -78,7 +78,7 @@ static struct vdev *vdev_find(struct vm *vm, const struct record_head *h)
 	struct vdev *d;
 
 	list_for_each_entry(d, &vm->vdevs, node) {
-		if (strncmp(d->ops->name, h->name, RECORD_NAME) == 0 && d->instance == h->instance)
+		if (strcmp(d->ops->name, h->name) == 0 && d->instance == h->instance)
 			return d;
 	}
 	return NULL;
@@ -88,11 +88,11 @@ static int record_apply(struct vm *vm, const struct record_head *h, struct state
 {
 	struct vdev *d;
 
-	if (strncmp(h->name, CLOCK_RECORD, RECORD_NAME) == 0) {
+	if (strcmp(h->name, CLOCK_RECORD) == 0) {
 		pv_clock_start(vm, state_get_u64(b));
 		return b->bad ? -RAY_EINVAL : 0;
 	}
-	if (strncmp(h->name, VCPU_RECORD, RECORD_NAME) == 0) {
+	if (strcmp(h->name, VCPU_RECORD) == 0) {
 		if (h->instance >= vm->vcpu_count)
 			return -RAY_EINVAL;
 		return vcpu_load_state(vm->vcpu[h->instance], b, h->version);

@@ -63,6 +63,7 @@ static int find_symtab(const uint8_t *elf, size_t size)
 
 int symbols_init(const void *elf, size_t size, uint64_t slide, uint64_t text_size)
 {
+	memset(&table, 0, sizeof(table));
 	table.slide = slide;
 	table.text_size = text_size;
 	if (!IS_ALIGNED((uintptr_t)elf, 8))

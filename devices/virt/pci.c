@@ -176,15 +176,13 @@ void vpci_dev_init(struct vpci_dev *d, uint16_t vendor, uint16_t device, uint16_
 	d->cap_end = CAP_FIRST;
 }
 
-void vpci_bar_set(struct vpci_dev *d, unsigned int n, uint64_t size, bool io, bool wide, gbus_fn fn,
-		  uint32_t flags, const char *name)
+void vpci_bar_set(struct vpci_dev *d, unsigned int n, const struct vpci_bar *bar)
 {
-	struct vpci_bar *b = &d->bar[n];
+	uint64_t writable = ~(bar->size - 1) & ~(bar->io ? 0x3ull : 0xfull);
 
-	*b = (struct vpci_bar){.size = size, .io = io, .wide = wide};
-	b->range = (struct gbus_range){.fn = fn, .flags = flags, .name = name};
-	cfg_put(d->cfg, PCI_BAR0 + 4 * n, 4, io ? BAR_IO : wide ? BAR_WIDE : 0);
-	cfg_put(d->wmask, PCI_BAR0 + 4 * n, wide ? 8 : 4, ~(size - 1) & ~(io ? 0x3ull : 0xfull));
+	d->bar[n] = *bar;
+	cfg_put(d->cfg, PCI_BAR0 + 4 * n, 4, bar->io ? BAR_IO : bar->wide ? BAR_WIDE : 0);
+	cfg_put(d->wmask, PCI_BAR0 + 4 * n, bar->wide ? 8 : 4, writable);
 }
 
 int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len)

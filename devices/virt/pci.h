@@ -71,9 +71,9 @@ struct vpci_dev {
 /** Fill a header: identity, command mask, interrupt pin A when @intx. */
 void vpci_dev_init(struct vpci_dev *d, uint16_t vendor, uint16_t device, uint16_t class,
 		   bool intx);
-/** Describe a BAR before vpci_plug(). @fn gets offsets from the BAR's start in access->offset. */
-void vpci_bar_set(struct vpci_dev *d, unsigned int n, uint64_t size, bool io, bool wide,
-		  gbus_fn fn, uint32_t flags, const char *name);
+/** Describe a BAR before vpci_plug(), all of it but `at`. Its range's fn gets offsets from the
+ *  BAR's start in access->offset. */
+void vpci_bar_set(struct vpci_dev *d, unsigned int n, const struct vpci_bar *bar);
 /** Append a capability of @len bytes (dword multiple). Offset, or -RAY_ENOSPC. */
 int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len);
 /**

@@ -142,7 +142,7 @@ void svm_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in
 	if (seg == HV_SEG_TR)
 		out->attr |= SEG_BUSY;
 	if (seg == HV_SEG_SS)
-		s->cpl = HV_SEG_ATTR_DPL(in->attr) & 3u;
+		s->cpl = HV_SEG_ATTR_DPL(in->attr);
 	svm_dirty(s, SVM_CLEAN_SEG | SVM_CLEAN_DT);
 }
 

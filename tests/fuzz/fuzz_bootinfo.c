@@ -1,8 +1,10 @@
 /* UNIT: kernel/bootinfo.c */
 /* PARSER: kernel/bootinfo.c */
 // SPDX-License-Identifier: Apache-2.0
-/* The hand-over's checks: what passes must point only into its own memory, so every blob is
- * read to its end. Physical memory is the input itself, the structure at address 0. */
+/*
+ * The hand-over's checks: what passes must point only into its own memory, so every blob is
+ * read to its end and kept. Physical memory is the input itself, the structure at address 0.
+ */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +25,7 @@ void panic(const char *fmt, ...)
 
 hpa_t va_to_hpa(const void *va)
 {
-	return HPA((uint64_t)(uintptr_t)va);
+	return HPA((uint64_t)(uintptr_t)va - mm_direct_base);
 }
 
 /* The loader maps all it lists; the input is that much memory and no more. */
@@ -50,10 +52,34 @@ static void touch(const uint8_t *phys, const struct boot_blob *b)
 		sum = (uint8_t)(sum + phys[b->addr + i]);
 }
 
+/* Kept copies lie on the heap: read each to its end, and give it back. */
+static void release(const struct boot_blob *b)
+{
+	if (b->size == 0)
+		return;
+	touch(hpa_to_va(HPA(0)), b);
+	kfree(hpa_to_va(HPA(b->addr)));
+}
+
+static void keep(const struct boot_info *bi)
+{
+	bootinfo_init(bi);
+	bootinfo_keep();
+	bi = bootinfo();
+	release(&bi->cpus);
+	release(&bi->modules);
+	release(&bi->efi_map);
+	release(&bi->tcg_log);
+	release(&bi->conf);
+	release(&bi->log);
+	if (fake_heap_live != 0 || bi->mem_count != 0 || bi->kernel_elf.size != 0)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct boot_info *bi;
+	struct boot_info *bi;
 	uint8_t *phys;
 
 	if (size < sizeof(*bi))
@@ -62,7 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!phys)
 		abort();
 	memcpy(phys, data, size);
-	bi = (const void *)phys;
+	mm_direct_base = (uint64_t)(uintptr_t)phys;
+	bi = (void *)phys;
+	bi->phys_map_base = mm_direct_base;
 	if (map_fits(bi, phys, size) && !bootinfo_check(bi, phys)) {
 		touch(phys, &bi->mem);
 		touch(phys, &bi->modules);
@@ -71,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			touch(phys, &bi->cpus);
 		if (bi->features & BOOT_FEAT_CONF)
 			touch(phys, &bi->conf);
+		keep(bi);
 	}
 	free(phys);
 	return 0;

@@ -37,6 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    !IS_ALIGNED(m.r[i].base | m.r[i].len, PAGE_SIZE) ||
 		    (i + 1 < m.count && end > m.r[i + 1].base))
 			abort();
+		if (memmap_is_ram(&m, m.r[i].base, m.r[i].len) !=
+			    memmap_type_is_ram(m.r[i].type) ||
+		    strcmp(memmap_type_name(m.r[i].type), "unknown") == 0)
+			abort();
 	}
 	return 0;
 }

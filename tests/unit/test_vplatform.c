@@ -310,8 +310,10 @@ static void pdev_init(void)
 {
 	bar_hits = config_hits = 0;
 	vpci_dev_init(&pdev, 0x1af4, 0x1041, 0x0200, true);
-	vpci_bar_set(&pdev, 0, 0x4000, false, true, bar_fn, 0, "test");
-	vpci_bar_set(&pdev, 2, 0x20, true, false, bar_fn, 0, "test-io");
+	vpci_bar_set(&pdev, 0, &(struct vpci_bar){ .range = { .fn = bar_fn, .name = "test" },
+						   .size = 0x4000, .wide = true });
+	vpci_bar_set(&pdev, 2, &(struct vpci_bar){ .range = { .fn = bar_fn, .name = "test-io" },
+						   .size = 0x20, .io = true });
 	pdev.config = config_fn;
 }
 
