@@ -59,11 +59,14 @@ struct hv_backend {
 
 	/**
 	 * Enter the guest and come back. Takes vcpu->gpr, rip, rflags, cr8, inject; gives
-	 * them back together with *exit. An event whose delivery was cut short makes
+	 * them back together with vcpu->exit. An event whose delivery was cut short makes
 	 * vcpu->exitint valid; only the caller makes it invalid again.
 	 * Context: loaded, IRQs off; returns with IRQs off.
 	 */
-	void (*run)(struct vcpu *vcpu, struct hv_exit *exit);
+	void (*run)(struct vcpu *vcpu);
+	/** hv_run_loop() (hv/run_loop.h) around this backend's run(): enter again and again until
+	 *  something needs the vCPU's thread. Context: as run(). Returns: what that is. */
+	enum hv_disposition (*run_loop)(struct vcpu *vcpu);
 
 	uint64_t (*reg_get)(struct vcpu *vcpu, enum hv_reg reg);
 	void (*reg_set)(struct vcpu *vcpu, enum hv_reg reg, uint64_t value);

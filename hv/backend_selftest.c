@@ -37,24 +37,23 @@ struct rig {
 	struct selftest *t;
 	struct vm *vm;
 	struct vcpu *v;
-	struct hv_exit exit;
 };
 
 /* Run until the guest itself causes an exit. Context: IRQs off. */
 static enum hv_exit_kind run(struct rig *r)
 {
 	for (unsigned int i = 0; i < 100; i++) {
-		hv_backend->run(r->v, &r->exit);
-		if (r->exit.kind != HV_EXIT_EXTINT && r->exit.kind != HV_EXIT_NMI)
+		hv_backend->run(r->v);
+		if (r->v->exit.kind != HV_EXIT_EXTINT && r->v->exit.kind != HV_EXIT_NMI)
 			break;
 		irq_window();
 	}
-	return r->exit.kind;
+	return r->v->exit.kind;
 }
 
 static void skip(struct rig *r, unsigned int len)
 {
-	SELFTEST_CHECK(r->t, r->exit.insn_len == 0 || r->exit.insn_len == len);
+	SELFTEST_CHECK(r->t, r->v->exit.insn_len == 0 || r->v->exit.insn_len == len);
 	r->v->rip += len;
 	hv_backend->reg_set(r->v, HV_REG_INTR_SHADOW, 0);
 }
@@ -70,8 +69,8 @@ static void check_instructions(struct rig *r)
 	SELFTEST_CHECK(t, v->rip == CODE);
 	skip(r, 2);
 	SELFTEST_CHECK(t, run(r) == HV_EXIT_IO);
-	SELFTEST_CHECK(t, r->exit.u.io.port == 0x80 && r->exit.u.io.size == 2);
-	SELFTEST_CHECK(t, !r->exit.u.io.in && !r->exit.u.io.string);
+	SELFTEST_CHECK(t, r->v->exit.u.io.port == 0x80 && r->v->exit.u.io.size == 2);
+	SELFTEST_CHECK(t, !r->v->exit.u.io.in && !r->v->exit.u.io.string);
 	SELFTEST_CHECK(t, v->gpr[GPR_RAX] == 0x55 && v->gpr[GPR_RSP] == STACK);
 	SELFTEST_CHECK(t, v->gpr[GPR_R15] == 0x1234567890abcdefull);
 	skip(r, 2);
@@ -92,7 +91,7 @@ static void check_interrupt(struct rig *r)
 	hv_backend->intr_window(v, false);
 	v->inject = (struct hv_event){ .valid = true, .type = HV_EVENT_EXTINT, .vector = VECTOR };
 	SELFTEST_CHECK(t, run(r) == HV_EXIT_IO);
-	SELFTEST_CHECK(t, v->rip == HANDLER && r->exit.u.io.in && r->exit.u.io.port == 0x71);
+	SELFTEST_CHECK(t, v->rip == HANDLER && r->v->exit.u.io.in && r->v->exit.u.io.port == 0x71);
 	SELFTEST_CHECK(t, v->gpr[GPR_RSP] == STACK - 6 && !v->inject.valid);
 	skip(r, 2);
 	SELFTEST_CHECK(t, run(r) == HV_EXIT_HLT);
@@ -126,8 +125,8 @@ static void check_nested_fault(struct rig *r)
 	struct selftest *t = r->t;
 
 	SELFTEST_CHECK(t, run(r) == HV_EXIT_STAGE2);
-	SELFTEST_CHECK(t, r->exit.u.s2.gpa.v == ABSENT);
-	SELFTEST_CHECK(t, r->exit.u.s2.access == HV_ACCESS_WRITE);
+	SELFTEST_CHECK(t, r->v->exit.u.s2.gpa.v == ABSENT);
+	SELFTEST_CHECK(t, r->v->exit.u.s2.access == HV_ACCESS_WRITE);
 	r->v->rip += 5;
 }
 

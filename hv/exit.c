@@ -32,6 +32,13 @@ static enum hv_disposition extint_fast(struct vcpu *v, struct hv_exit *e)
 	return HV_RESUME;
 }
 
+static enum hv_disposition to_thread(struct vcpu *v, struct hv_exit *e)
+{
+	(void)v;
+	(void)e;
+	return HV_THREAD;
+}
+
 /* The backend has let the host's handler run; the guest knows nothing of it. */
 static enum hv_disposition resume_fast(struct vcpu *v, struct hv_exit *e)
 {
@@ -228,13 +235,13 @@ const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT] = {
 	[HV_EXIT_NMI_WINDOW] = { "nmi-window", nmi_window_fast, NULL },
 	[HV_EXIT_CPUID] = { "cpuid", cpuid_fast, NULL },
 	[HV_EXIT_HLT] = { "hlt", hlt_fast, NULL },
-	[HV_EXIT_PAUSE] = { "pause", NULL, pause_thread },
+	[HV_EXIT_PAUSE] = { "pause", to_thread, pause_thread },
 	[HV_EXIT_HYPERCALL] = { "hypercall", hypercall_fast, NULL },
 	[HV_EXIT_IO] = { "io", exit_io_fast, exit_io_thread },
 	[HV_EXIT_MSR_READ] = { "msr-read", msr_read_fast, msr_read_thread },
 	[HV_EXIT_MSR_WRITE] = { "msr-write", msr_write_fast, msr_write_thread },
 	[HV_EXIT_STAGE2] = { "stage2", exit_stage2_fast, exit_stage2_thread },
-	[HV_EXIT_STAGE2_BROKEN] = { "stage2-broken", NULL, entry_failed },
+	[HV_EXIT_STAGE2_BROKEN] = { "stage2-broken", to_thread, entry_failed },
 	[HV_EXIT_CR] = { "cr", exit_cr_fast, NULL },
 	[HV_EXIT_DR] = { "dr", exit_unexpected, NULL },
 	[HV_EXIT_EXCEPTION] = { "exception", exception_fast, NULL },
@@ -247,8 +254,8 @@ const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT] = {
 	[HV_EXIT_VIRT_INSN] = { "virt-insn", ud_fast, NULL },
 	[HV_EXIT_TASK_SWITCH] = { "task-switch", exit_unexpected, NULL },
 	[HV_EXIT_PREEMPT_TIMER] = { "preempt-timer", resume_fast, NULL },
-	[HV_EXIT_ENTRY_FAILED] = { "entry-failed", NULL, entry_failed },
-	[HV_EXIT_UNKNOWN] = { "unknown", NULL, entry_failed },
+	[HV_EXIT_ENTRY_FAILED] = { "entry-failed", to_thread, entry_failed },
+	[HV_EXIT_UNKNOWN] = { "unknown", to_thread, entry_failed },
 };
 
 const char *hv_exit_name(enum hv_exit_kind kind)

@@ -122,11 +122,12 @@ typedef enum hv_disposition (*hv_exit_fn)(struct vcpu *vcpu, struct hv_exit *exi
 
 struct hv_exit_desc {
 	const char *name; /* for `vm stats` */
-	hv_exit_fn fast;  /* NULL: straight to thread */
+	hv_exit_fn fast;
 	hv_exit_fn thread; /* NULL: fast handles all */
 };
 
-/** The table, indexed by kind; every entry has a name and at least one handler. */
+/** The table, indexed by kind; every entry has a name and a fast handler, which for an exit
+ *  that always needs the thread says just that. */
 extern const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT];
 
 /** Name of a kind, "?" outside the range. */

@@ -10,6 +10,7 @@
 #include "hv/hv.h"
 #include "hv/msr.h"
 #include "hv/pv.h"
+#include "hv/run_loop.h"
 #include "hv/vcpu_priv.h"
 #include "hv/vm.h"
 #include "kernel/arch/cpu.h"
@@ -193,7 +194,7 @@ static void inject_interrupt(struct vcpu *v)
 }
 
 /* What was interrupted goes first; then NMI, then the interrupt controller. */
-static void events_prepare(struct vcpu *v)
+void vcpu_events_prepare(struct vcpu *v)
 {
 	if (unlikely(v->reinject.valid) && !v->inject.valid) {
 		v->inject = v->reinject;
@@ -252,34 +253,6 @@ static void requests_handle(struct vcpu *v)
 	if ((r & VCPU_REQ_YIELD) != 0)
 		thread_yield();
 	/* STOP: the loop looks at what the VM wants anyway. */
-}
-
-/* --- inner loop: IRQs off, no locks --- */
-
-/* Run until something needs a thread. IRQs are off at entry and exit of this function. */
-static enum hv_disposition run_fast(struct vcpu *v)
-{
-	for (;;) {
-		__atomic_store_n(&v->mode, (uint32_t)VCPU_IN_GUEST, __ATOMIC_SEQ_CST);
-		if (unlikely(v->requests != 0) || sched_need_resched()) {
-			v->mode = VCPU_OUTSIDE;
-			return HV_RESUME;
-		}
-		events_prepare(v);
-		hv_backend->run(v, &v->exit);
-		v->mode = VCPU_OUTSIDE;
-
-		if (unlikely(v->exitint.valid)) {
-			v->reinject = v->exitint;
-			v->exitint.valid = false;
-		}
-		enum hv_exit_kind kind = v->exit.kind;
-		v->exits[kind]++;
-		hv_exit_fn fast = hv_exit_table[kind].fast;
-		enum hv_disposition d = fast != NULL ? fast(v, &v->exit) : HV_THREAD;
-		if (d != HV_RESUME)
-			return d;
-	}
 }
 
 /* --- blocking --- */
@@ -358,7 +331,7 @@ static void vcpu_step(struct vcpu *v)
 		return;
 	}
 	irq_disable();
-	d = run_fast(v);
+	d = hv_backend->run_loop(v);
 	irq_enable();
 	if (d == HV_THREAD)
 		d = hv_exit_table[v->exit.kind].thread(v, &v->exit);

@@ -6,7 +6,7 @@
  * The kick protocol (the order is the point):
  *   sender:  write what the vCPU must see; set request bit (atomic OR, full barrier); read
  *            mode: IN_GUEST -> ipi_kick(cpu); BLOCKED -> thread_wake(thread).
- *   vCPU:    IRQs off; mode = IN_GUEST (full barrier); read requests and IRR hint; if any,
+ *   vCPU:    IRQs off; mode = IN_GUEST (full barrier); read requests and irq_hint; if any,
  *            mode = OUTSIDE and handle; else enter. A kick that arrives after IRQs went off
  *            stays pending and exits the guest at once.
  */
@@ -65,6 +65,15 @@ struct vcpu {
 	volatile uint64_t requests; /* VCPU_REQ_* */
 	volatile uint32_t mode;     /* enum vcpu_mode */
 	uint32_t id;                /* index in the VM = initial APIC ID */
+	/* What makes the next entry more than a plain one; the loop looks at all at once. */
+	union {
+		struct {
+			volatile bool irq_hint; /* vlapic_pending() may have something new to say */
+			bool window_on;         /* an interrupt window was asked for */
+			bool nmi_pending;
+		};
+		volatile uint32_t entry_work;
+	};
 	struct vm *vm;
 	struct vlapic *lapic;
 	uint8_t cr8;              /* task priority as the guest's CR8 has it; the vLAPIC keeps it */
@@ -83,7 +92,6 @@ struct vcpu {
 	/* Rarely touched. */
 	uint32_t mp;            /* enum vcpu_mp; own thread, or stopped */
 	uint8_t sipi_vector;
-	bool nmi_pending;
 	bool loaded;            /* state is on cpu `cpu` */
 	unsigned int cpu;
 	struct thread *thread;
@@ -104,7 +112,6 @@ struct vcpu {
 	struct cpuid_model *cpuid;
 	struct waitq wait;      /* the thread sleeps here: halted, waiting for SIPI, parked */
 	bool blocking;          /* asleep of its own will, not preempted */
-	bool window_on;         /* an interrupt window was asked for */
 	bool nmi_window_on;
 	hpa_t lost_page;        /* valid when page_lost: a machine check took it from the guest */
 	bool page_lost;
@@ -121,6 +128,12 @@ int __must_check vcpu_start(struct vcpu *v);
 /** The vCPU whose state is on the calling CPU, NULL for none. Context: any, NMI included;
  *  preemption off, or the answer is old. */
 struct vcpu *vcpu_here(void);
+
+/** Cheap hint: something may be pending since the last vlapic_pending() said no. */
+static inline bool vlapic_maybe_pending(const struct vcpu *v)
+{
+	return v->irq_hint;
+}
 
 /** Set request bits and make the vCPU see them soon. Context: any but NMI; lock-free. */
 void vcpu_request(struct vcpu *v, uint64_t bits);

@@ -58,8 +58,6 @@ void vlapic_set_irq(struct vcpu *vcpu, uint8_t vector, bool level);
 int vlapic_pending(struct vcpu *vcpu);
 /** Accept what vlapic_pending() said last (not -1): IRR to ISR (or 8259 INTA cycle). Returns the vector to inject. */
 int vlapic_ack(struct vcpu *vcpu);
-/** Cheap hint: something may be pending since the last vlapic_pending() said no. */
-bool vlapic_maybe_pending(const struct vcpu *vcpu);
 
 /** Highest vector that only TPR keeps out, -1 when none: the backend then must see the guest
  *  lower CR8. Context: as vlapic_pending(). */

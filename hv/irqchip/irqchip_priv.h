@@ -3,7 +3,8 @@
  * Inside of the interrupt controllers: the three structs and what their files ask of each
  * other. Only hv/irqchip includes this.
  *
- * Who writes what of a vLAPIC: any CPU sets bits of irr and tmr, `hint`, `ext_intr` and
+ * Who writes what of a vLAPIC: any CPU sets bits of irr and tmr, the
+ * vCPU's `irq_hint`, `ext_intr` and
  * `esr_new`, atomically; everything else belongs to the vCPU's own thread (or to whoever has
  * stopped it). `expiry` is shared with the timer callback by compare-and-exchange.
  *
@@ -89,7 +90,6 @@ enum lapic_mode { LAPIC_DISABLED, LAPIC_XAPIC, LAPIC_X2APIC };
 #define VLAPIC_EXTINT 256
 
 struct vlapic {
-	volatile uint32_t hint; /* vlapic_pending() may have something new to say */
 	uint8_t mode;           /* enum lapic_mode */
 	uint8_t tpr;
 	volatile bool ext_intr; /* an ExtINT message came */

@@ -15,7 +15,7 @@
 /* A sender's store must be visible before it looks at the vCPU's mode (hv/vcpu.h). */
 void vlapic_hint(struct vlapic *l)
 {
-	__atomic_store_n(&l->hint, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&l->vcpu->irq_hint, true, __ATOMIC_SEQ_CST);
 }
 
 void vlapic_set_irq(struct vcpu *vcpu, uint8_t vector, bool level)
@@ -70,7 +70,7 @@ int vlapic_pending(struct vcpu *vcpu)
 	int vec;
 
 	/* Before the scan, so that a bit set during it brings us back. */
-	__atomic_exchange_n(&l->hint, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vcpu->irq_hint, false, __ATOMIC_SEQ_CST);
 	if (unlikely(l->pv_armed))
 		vlapic_pv_eoi_sync(vcpu);
 	if (unlikely(vpic_pending(vcpu->vm)) && (vlapic_takes_extint(l) || l->ext_intr)) {
@@ -81,7 +81,7 @@ int vlapic_pending(struct vcpu *vcpu)
 			return -1;
 	}
 	l->candidate = (int16_t)vec;
-	l->hint = 1;
+	vcpu->irq_hint = true;
 	return vec;
 }
 
@@ -97,7 +97,7 @@ int vlapic_tpr_blocked(struct vcpu *vcpu)
 static void pv_eoi_arm(struct vlapic *l, unsigned int vec)
 {
 	/* A level interrupt's EOI must reach the IOAPIC, and one that waits must be let in. */
-	if (l->hint || vec_test(l->tmr, vec))
+	if (l->vcpu->irq_hint || vec_test(l->tmr, vec))
 		return;
 	*(volatile uint8_t *)l->pv_eoi |= 1;
 	l->pv_armed = true;
@@ -118,17 +118,12 @@ int vlapic_ack(struct vcpu *vcpu)
 	l->isr[vec >> 6] |= BIT(vec & 63);
 	/* It outranks what is in service, so there is room: one vector per class. */
 	l->stack[l->depth++ % VEC_CLASSES] = (uint8_t)vec;
-	__atomic_exchange_n(&l->hint, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vcpu->irq_hint, false, __ATOMIC_SEQ_CST);
 	if (unlikely(vec_any(l->irr) || vpic_pending(vcpu->vm)))
-		l->hint = 1;
+		vcpu->irq_hint = true;
 	if (l->pv_eoi)
 		pv_eoi_arm(l, vec);
 	return (int)vec;
-}
-
-bool vlapic_maybe_pending(const struct vcpu *vcpu)
-{
-	return vcpu->lapic->hint != 0;
 }
 
 static inline void eoi_in_service(struct vlapic *l)
@@ -142,7 +137,7 @@ static inline void eoi_in_service(struct vlapic *l)
 	if (unlikely(vec_test(l->tmr, vec)))
 		vioapic_eoi(l->vcpu->vm, (uint8_t)vec);
 	if (vec_any(l->irr))
-		l->hint = 1;
+		l->vcpu->irq_hint = true;
 }
 
 void vlapic_eoi(struct vlapic *l)
@@ -162,7 +157,7 @@ void vlapic_tpr_set(struct vlapic *l, uint8_t tpr)
 	l->tpr = tpr;
 	l->vcpu->cr8 = tpr >> 4;
 	if (lower && vec_any(l->irr))
-		l->hint = 1;
+		l->vcpu->irq_hint = true;
 }
 
 uint64_t vlapic_cr8_get(const struct vcpu *vcpu)
@@ -226,7 +221,7 @@ void vlapic_init_signal(struct vcpu *vcpu)
 	memset(l->tmr, 0, sizeof(l->tmr));
 	l->depth = 0;
 	l->candidate = -1;
-	l->hint = 0;
+	vcpu->irq_hint = false;
 	l->ext_intr = false;
 	l->tpr = 0;
 	vcpu->cr8 = 0;

@@ -126,7 +126,7 @@ static int lvt_write(struct vlapic *l, unsigned int n, uint32_t value)
 	else
 		l->lvt[n] = value;
 	if (n == LVT_LINT0)
-		l->hint = 1; /* the 8259 may have been waiting */
+		l->vcpu->irq_hint = true; /* the 8259 may have been waiting */
 	return 0;
 }
 
@@ -297,7 +297,7 @@ static int base_write(struct vlapic *l, uint64_t value)
 		l->ldr = vlapic_x2_ldr(l->vcpu->id);
 	else
 		vlapic_init_signal(l->vcpu); /* disabling or enabling: power-up state (10.4.3) */
-	l->hint = 1;
+	l->vcpu->irq_hint = true;
 	return 0;
 }
 

@@ -147,7 +147,7 @@ static void record_apply(struct vlapic *l, const struct record *r)
 	l->vcpu->cr8 = r->tpr >> 4;
 	l->ext_intr = r->ext_intr;
 	l->period = (uint64_t)r->tmict << vlapic_timer_shift(r->tdcr);
-	l->hint = 1;
+	l->vcpu->irq_hint = true;
 	vlapic_timer_restart(l, r->timer_left);
 }
 

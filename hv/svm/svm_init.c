@@ -148,6 +148,7 @@ const struct hv_backend svm_backend = {
 	.load = svm_vcpu_load,
 	.unload = svm_vcpu_unload,
 	.run = svm_run,
+	.run_loop = svm_run_loop,
 	.reg_get = svm_reg_get,
 	.reg_set = svm_reg_set,
 	.seg_get = svm_seg_get,

@@ -82,7 +82,8 @@ void svm_tlb_flush(struct vcpu *vcpu);
 void svm_tsc_offset_set(struct vcpu *vcpu, uint64_t offset);
 
 /* svm_run.c */
-void svm_run(struct vcpu *vcpu, struct hv_exit *exit);
+void svm_run(struct vcpu *vcpu);
+enum hv_disposition svm_run_loop(struct vcpu *vcpu);
 bool svm_intr_allowed(struct vcpu *vcpu);
 bool svm_nmi_allowed(struct vcpu *vcpu);
 void svm_intr_window(struct vcpu *vcpu, bool on);

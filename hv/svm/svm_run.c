@@ -3,6 +3,7 @@
  * Entry and exit, event injection, interrupt and NMI windows. The hot path: no field of the
  * VMCB is written unless it changed, and what is rare stands behind one test of `extra`.
  */
+#include "hv/run_loop.h"
 #include "hv/svm/svm_exit.h"
 #include "hv/svm/svm_insn.h"
 #include "hv/svm/svm_priv.h"
@@ -209,7 +210,7 @@ static __noinline void exit_own(struct svm_vcpu *sv, struct hv_exit *exit)
 	}
 }
 
-static inline void guest_in(struct vcpu *vcpu, struct svm_vcpu *sv, struct svm_vmcb *c)
+static __force_inline void guest_in(struct vcpu *vcpu, struct svm_vcpu *sv, struct svm_vmcb *c)
 {
 	c->rax = vcpu->gpr[GPR_RAX];
 	c->rsp = vcpu->gpr[GPR_RSP];
@@ -222,24 +223,40 @@ static inline void guest_in(struct vcpu *vcpu, struct svm_vcpu *sv, struct svm_v
 	}
 }
 
-static inline void guest_out(struct vcpu *vcpu, struct svm_vcpu *sv, struct svm_vmcb *c)
+static __force_inline void guest_out(struct vcpu *vcpu, const struct svm_vmcb *c)
 {
 	vcpu->gpr[GPR_RAX] = c->rax;
 	vcpu->gpr[GPR_RSP] = c->rsp;
 	vcpu->rip = c->rip;
 	vcpu->rflags = c->rflags;
-	if (unlikely(c->v_tpr != vcpu->cr8)) {
+}
+
+/* What few exits have; before anything is copied from the VMCB. */
+static __noinline void exit_unusual(struct vcpu *vcpu)
+{
+	struct svm_vcpu *sv = vcpu->svm;
+	struct svm_vmcb *c = sv->vmcb;
+
+	if (sv->extra)
+		run_after(sv);
+	vcpu->exit.shadow = c->int_state & SVM_INT_SHADOW;
+	if (vcpu->exit.shadow && svm_features.shadow_lost)
+		sv->extra |= SVM_EXTRA_STEP_SHADOW;
+	if (c->v_tpr != vcpu->cr8) {
 		sv->extra |= SVM_EXTRA_CR8;
 		vlapic_cr8_set(vcpu, c->v_tpr);
 	}
+	if ((c->exit_int_info & SVM_EVENT_VALID) &&
+	    svm_event_decode(c->exit_int_info, &vcpu->exitint))
+		vcpu->exitint.valid = true;
 }
 
-void svm_run(struct vcpu *vcpu, struct hv_exit *exit)
+static __force_inline struct vcpu *enter(struct vcpu *vcpu)
 {
 	struct svm_vcpu *sv = vcpu->svm;
-	struct svm_vmcb *c;
+	struct svm_vmcb *c = sv->vmcb;
 
-	guest_in(vcpu, sv, sv->vmcb);
+	guest_in(vcpu, sv, c);
 	if (unlikely(vcpu->inject.valid))
 		inject(vcpu);
 	if (unlikely(sv->extra))
@@ -250,15 +267,23 @@ void svm_run(struct vcpu *vcpu, struct hv_exit *exit)
 	sv = vcpu->svm;
 	c = sv->vmcb;
 	c->clean = SVM_CLEAN_ALL;
-	if (unlikely(sv->extra))
-		run_after(sv);
-	exit->shadow = c->int_state & SVM_INT_SHADOW;
-	if (unlikely(exit->shadow) && svm_features.shadow_lost)
-		sv->extra |= SVM_EXTRA_STEP_SHADOW;
-	guest_out(vcpu, sv, c);
-	if (unlikely(c->exit_int_info & SVM_EVENT_VALID) &&
-	    svm_event_decode(c->exit_int_info, &vcpu->exitint))
-		vcpu->exitint.valid = true;
-	if (svm_exit_decode(c, &hv_caps, exit))
-		exit_own(sv, exit);
+	vcpu->exit.shadow = false;
+	/* One branch for all that is unusual. */
+	if (unlikely(sv->extra | (c->int_state & SVM_INT_SHADOW) | (c->v_tpr ^ vcpu->cr8) |
+		     (c->exit_int_info & SVM_EVENT_VALID)))
+		exit_unusual(vcpu);
+	guest_out(vcpu, c);
+	if (unlikely(svm_exit_decode(c, &hv_caps, &vcpu->exit)))
+		exit_own(sv, &vcpu->exit);
+	return vcpu;
+}
+
+void svm_run(struct vcpu *vcpu)
+{
+	enter(vcpu);
+}
+
+enum hv_disposition svm_run_loop(struct vcpu *vcpu)
+{
+	return hv_run_loop(vcpu, enter);
 }

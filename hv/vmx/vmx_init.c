@@ -266,6 +266,7 @@ const struct hv_backend vmx_backend = {
 	.load = vmx_vcpu_load,
 	.unload = vmx_vcpu_unload,
 	.run = vmx_run,
+	.run_loop = vmx_run_loop,
 	.reg_get = vmx_reg_get,
 	.reg_set = vmx_reg_set,
 	.seg_get = vmx_seg_get,

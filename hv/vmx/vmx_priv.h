@@ -110,7 +110,8 @@ void vmx_host_state_set(void);
 void vmx_vcpu_reset(struct vcpu *vcpu);
 
 /* vmx_run.c */
-void vmx_run(struct vcpu *vcpu, struct hv_exit *exit);
+void vmx_run(struct vcpu *vcpu);
+enum hv_disposition vmx_run_loop(struct vcpu *vcpu);
 bool vmx_intr_allowed(struct vcpu *vcpu);
 bool vmx_nmi_allowed(struct vcpu *vcpu);
 void vmx_intr_window(struct vcpu *vcpu, bool on);

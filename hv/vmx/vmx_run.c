@@ -5,6 +5,7 @@
  * something changed them, and what is rare stands behind one test of `extra`.
  */
 #include "hv/gmem.h"
+#include "hv/run_loop.h"
 #include "hv/vcpu.h"
 #include "hv/vcpu_asm.h"
 #include "hv/virq.h"
@@ -237,7 +238,7 @@ static inline void guest_out(struct vcpu *vcpu, struct vmx_vcpu *vx)
 	}
 }
 
-void vmx_run(struct vcpu *vcpu, struct hv_exit *exit)
+static __force_inline struct vcpu *enter(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vx = vcpu->vmx;
 	int failed;
@@ -252,10 +253,21 @@ void vmx_run(struct vcpu *vcpu, struct hv_exit *exit)
 	vcpu = vmx_enter(vcpu, vx->launched, &vx->host_rsp, &failed);
 
 	if (unlikely(failed)) {
-		entry_refused(exit);
-		return;
+		entry_refused(&vcpu->exit);
+		return vcpu;
 	}
 	vcpu->vmx->launched = 1;
 	guest_out(vcpu, vcpu->vmx);
-	exit_translate(vcpu, exit);
+	exit_translate(vcpu, &vcpu->exit);
+	return vcpu;
+}
+
+void vmx_run(struct vcpu *vcpu)
+{
+	enter(vcpu);
+}
+
+enum hv_disposition vmx_run_loop(struct vcpu *vcpu)
+{
+	return hv_run_loop(vcpu, enter);
 }

@@ -50,6 +50,7 @@ typedef struct {
 #define __noreturn         __attribute__((noreturn))
 #define __unused           __attribute__((unused))
 #define __cacheline        __aligned(64)
+#define __force_inline     inline __attribute__((always_inline))
 #define __noinline         __attribute__((noinline))
 #define likely(x)          __builtin_expect(!!(x), 1)
 #define unlikely(x)        __builtin_expect(!!(x), 0)

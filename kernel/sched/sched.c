@@ -393,11 +393,6 @@ void preempt_enable(void)
 	/* else the end of the interrupt handler sees to it */
 }
 
-bool sched_need_resched(void)
-{
-	return need_resched();
-}
-
 void sched_point(void)
 {
 	if (need_resched() && preempt_count() == 0)

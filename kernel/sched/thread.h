@@ -61,8 +61,6 @@ uint64_t thread_runtime(const struct thread *t);
 /* Nestable; a pending switch happens at the outermost enable. */
 void preempt_disable(void);
 void preempt_enable(void);
-/** Whether this CPU has been asked to switch threads. Context: IRQs off. */
-bool sched_need_resched(void);
 /** Switch if asked to. Context: thread, IRQs on, no locks. */
 void sched_point(void);
 

@@ -7,6 +7,7 @@
 
 #include "hv/cpuid.h"
 #include "hv/pv.h"
+#include "hv/run_loop.h"
 #include "hv/stage2.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/lib/err.h"
@@ -117,22 +118,41 @@ struct hv_event fake_injected(void)
 	return injected;
 }
 
-static void fake_run(struct vcpu *v, struct hv_exit *exit)
+static struct vcpu *enter(struct vcpu *v)
 {
 	CHECK(v->fake->loaded);
 	injected = v->inject;
 	v->inject.valid = false;
 	v->exitint.valid = false;
 	if (script_at == script_len) {
-		*exit = (struct hv_exit){ .kind = HV_EXIT_TRIPLE_FAULT };
-		return;
+		v->exit = (struct hv_exit){ .kind = HV_EXIT_TRIPLE_FAULT };
+		return v;
 	}
 	const struct fake_step *s = &script[script_at++];
 	if (s->guest != NULL)
 		s->guest(v);
-	*exit = s->exit;
-	exit->shadow = v->fake->reg[HV_REG_INTR_SHADOW] != 0;
+	v->exit = s->exit;
+	v->exit.shadow = v->fake->reg[HV_REG_INTR_SHADOW] != 0;
 	v->exitint = s->exitint;
+	return v;
+}
+
+static void fake_run(struct vcpu *v)
+{
+	enter(v);
+}
+
+/* For tests of parts, which link no exits and run nothing. */
+__attribute__((weak)) const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT];
+
+__attribute__((weak)) void vcpu_events_prepare(struct vcpu *v)
+{
+	(void)v;
+}
+
+static enum hv_disposition fake_run_loop(struct vcpu *v)
+{
+	return hv_run_loop(v, enter);
 }
 
 /* --- the rest of the table --- */
@@ -328,6 +348,7 @@ const struct hv_backend fake_backend = {
 	.load = fake_load,
 	.unload = fake_unload,
 	.run = fake_run,
+	.run_loop = fake_run_loop,
 	.reg_get = fake_reg_get,
 	.reg_set = fake_reg_set,
 	.seg_get = fake_seg_get,

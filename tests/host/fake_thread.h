@@ -158,11 +158,6 @@ void sched_point(void)
 	fake_pass(false);
 }
 
-bool sched_need_resched(void)
-{
-	return false;
-}
-
 uint64_t thread_runtime(const struct thread *t)
 {
 	return t->used ? 1000 : 0;

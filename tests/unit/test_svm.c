@@ -13,6 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "hv/run_loop.h"
 #include "hv/stage2.h"
 #include "hv/svm/svm_exit.h"
 #include "hv/svm/svm_insn.h"
@@ -21,12 +22,19 @@
 #include "hv/virq.h"
 
 struct hv_caps hv_caps;
+/* Of hv_run_loop(), which tests of whole vCPUs drive. */
+const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT];
+
+void vcpu_events_prepare(struct vcpu *v)
+{
+	(void)v;
+}
 struct svm_features svm_features;
 
 static struct svm_vmcb vmcb;
 static struct svm_vcpu sv;
 static struct vcpu vcpu;
-static struct hv_exit ex;
+static struct hv_exit *const ex = &vcpu.exit;
 static int tpr_blocked;
 static unsigned int mces;
 static unsigned int renewed;
@@ -71,7 +79,7 @@ static int setup(void **state)
 	memset(&vmcb, 0, sizeof(vmcb));
 	memset(&sv, 0, sizeof(sv));
 	memset(&vcpu, 0, sizeof(vcpu));
-	memset(&ex, 0xa5, sizeof(ex));
+	memset(ex, 0xa5, sizeof(ex));
 	memset(&hv_caps, 0, sizeof(hv_caps));
 	memset(&svm_features, 0, sizeof(svm_features));
 	sv.vmcb = &vmcb;
@@ -91,7 +99,7 @@ static void decode(uint64_t code, uint64_t info1, uint64_t info2)
 	vmcb.exit_code = code;
 	vmcb.exit_info1 = info1;
 	vmcb.exit_info2 = info2;
-	(void)svm_exit_decode(&vmcb, &hv_caps, &ex);
+	(void)svm_exit_decode(&vmcb, &hv_caps, ex);
 }
 
 static void test_decode_kinds(void **state)
@@ -119,15 +127,15 @@ static void test_decode_kinds(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		decode(cases[i].code, 0, 0);
-		assert_int_equal(ex.kind, cases[i].kind);
-		if (ex.kind == HV_EXIT_UNKNOWN || ex.kind == HV_EXIT_ENTRY_FAILED)
-			assert_true(ex.raw_reason == cases[i].code);
+		assert_int_equal(ex->kind, cases[i].kind);
+		if (ex->kind == HV_EXIT_UNKNOWN || ex->kind == HV_EXIT_ENTRY_FAILED)
+			assert_true(ex->raw_reason == cases[i].code);
 	}
 	/* No hole of the table reads as kind 0. */
 	for (uint64_t code = 0; code < 0x500; code++) {
 		decode(code, 0, 0);
-		assert_true(ex.kind != HV_EXIT_EXTINT || code == 0x60 || code == 0x62);
-		assert_true(ex.kind < HV_EXIT_KIND_COUNT);
+		assert_true(ex->kind != HV_EXIT_EXTINT || code == 0x60 || code == 0x62);
+		assert_true(ex->kind < HV_EXIT_KIND_COUNT);
 	}
 }
 
@@ -137,16 +145,16 @@ static void test_decode_length(void **state)
 	vmcb.rip = 0x1000;
 	vmcb.nrip = 0x1003;
 	decode(SVM_EXIT_CPUID, 0, 0);
-	assert_int_equal(ex.insn_len, 0);
+	assert_int_equal(ex->insn_len, 0);
 	hv_caps.next_rip = true;
 	decode(SVM_EXIT_CPUID, 0, 0);
-	assert_int_equal(ex.insn_len, 3);
+	assert_int_equal(ex->insn_len, 3);
 	/* Not an instruction: nRIP is whatever was there. */
 	decode(SVM_EXIT_NPF, 0, 0x5000);
-	assert_int_equal(ex.insn_len, 0);
+	assert_int_equal(ex->insn_len, 0);
 	vmcb.nrip = 0;
 	decode(SVM_EXIT_CPUID, 0, 0);
-	assert_int_equal(ex.insn_len, 0);
+	assert_int_equal(ex->insn_len, 0);
 }
 
 static void test_decode_io(void **state)
@@ -154,70 +162,70 @@ static void test_decode_io(void **state)
 	(void)state;
 	vmcb.rip = 0xffff;
 	decode(SVM_EXIT_IOIO, (0x3f8u << 16) | (1u << 4) | 1u, 0x10001);
-	assert_int_equal(ex.kind, HV_EXIT_IO);
-	assert_int_equal(ex.u.io.port, 0x3f8);
-	assert_int_equal(ex.u.io.size, 1);
-	assert_true(ex.u.io.in);
-	assert_false(ex.u.io.string);
-	assert_int_equal(ex.insn_len, 2);
+	assert_int_equal(ex->kind, HV_EXIT_IO);
+	assert_int_equal(ex->u.io.port, 0x3f8);
+	assert_int_equal(ex->u.io.size, 1);
+	assert_true(ex->u.io.in);
+	assert_false(ex->u.io.string);
+	assert_int_equal(ex->insn_len, 2);
 	decode(SVM_EXIT_IOIO, (0xcfcu << 16) | (4u << 4) | (1u << 2) | (1u << 3), 0x10002);
-	assert_int_equal(ex.u.io.size, 4);
-	assert_false(ex.u.io.in);
-	assert_true(ex.u.io.string);
-	assert_true(ex.u.io.rep);
-	assert_int_equal(ex.insn_len, 3);
+	assert_int_equal(ex->u.io.size, 4);
+	assert_false(ex->u.io.in);
+	assert_true(ex->u.io.string);
+	assert_true(ex->u.io.rep);
+	assert_int_equal(ex->insn_len, 3);
 }
 
 static void test_decode_msr_and_npf(void **state)
 {
 	(void)state;
 	decode(SVM_EXIT_MSR, 0, 0);
-	assert_int_equal(ex.kind, HV_EXIT_MSR_READ);
+	assert_int_equal(ex->kind, HV_EXIT_MSR_READ);
 	decode(SVM_EXIT_MSR, 1, 0);
-	assert_int_equal(ex.kind, HV_EXIT_MSR_WRITE);
+	assert_int_equal(ex->kind, HV_EXIT_MSR_WRITE);
 	decode(SVM_EXIT_NPF, 1ull << 32 | 1u << 2, 0xfee00080);
-	assert_int_equal(ex.kind, HV_EXIT_STAGE2);
-	assert_true(ex.u.s2.gpa.v == 0xfee00080);
-	assert_int_equal(ex.u.s2.access, HV_ACCESS_READ);
-	assert_false(ex.u.s2.gva_valid);
+	assert_int_equal(ex->kind, HV_EXIT_STAGE2);
+	assert_true(ex->u.s2.gpa.v == 0xfee00080);
+	assert_int_equal(ex->u.s2.access, HV_ACCESS_READ);
+	assert_false(ex->u.s2.gva_valid);
 	decode(SVM_EXIT_NPF, 1ull << 33 | 1u << 1, 0);
-	assert_int_equal(ex.u.s2.access, HV_ACCESS_WRITE | HV_ACCESS_PTWALK);
+	assert_int_equal(ex->u.s2.access, HV_ACCESS_WRITE | HV_ACCESS_PTWALK);
 	decode(SVM_EXIT_NPF, 1u << 4, 0);
-	assert_int_equal(ex.u.s2.access, HV_ACCESS_EXEC);
-	assert_int_equal(ex.insn_bytes_len, 0);
+	assert_int_equal(ex->u.s2.access, HV_ACCESS_EXEC);
+	assert_int_equal(ex->insn_bytes_len, 0);
 	decode(SVM_EXIT_NPF, 1u << 3, 0);
-	assert_int_equal(ex.kind, HV_EXIT_STAGE2_BROKEN);
+	assert_int_equal(ex->kind, HV_EXIT_STAGE2_BROKEN);
 
 	hv_caps.decode_assists = true;
 	vmcb.insn_len = 15;
 	memset(vmcb.insn, 0x90, sizeof(vmcb.insn));
 	decode(SVM_EXIT_NPF, 1u << 1, 0);
-	assert_int_equal(ex.insn_bytes_len, 15);
-	assert_int_equal(ex.insn_bytes[14], 0x90);
+	assert_int_equal(ex->insn_bytes_len, 15);
+	assert_int_equal(ex->insn_bytes[14], 0x90);
 	/* The next exit does not show them again. */
 	decode(SVM_EXIT_CPUID, 0, 0);
-	assert_int_equal(ex.insn_bytes_len, 0);
+	assert_int_equal(ex->insn_bytes_len, 0);
 }
 
 static void test_decode_exception_and_cr(void **state)
 {
 	(void)state;
 	decode(SVM_EXIT_EXCEPTION + HV_VEC_AC, 0, 0);
-	assert_int_equal(ex.u.exc.vector, HV_VEC_AC);
-	assert_true(ex.u.exc.has_error);
+	assert_int_equal(ex->u.exc.vector, HV_VEC_AC);
+	assert_true(ex->u.exc.has_error);
 	decode(SVM_EXIT_EXCEPTION + HV_VEC_DB, 0, 0);
-	assert_false(ex.u.exc.has_error);
+	assert_false(ex->u.exc.has_error);
 	decode(SVM_EXIT_EXCEPTION + HV_VEC_PF, 7, 0x1234);
-	assert_int_equal(ex.u.exc.error, 7);
-	assert_int_equal(ex.u.exc.addr, 0x1234);
+	assert_int_equal(ex->u.exc.error, 7);
+	assert_int_equal(ex->u.exc.addr, 0x1234);
 	decode(SVM_EXIT_CR_WRITE + 8, SVM_CR_IS_MOV | 5, 0);
-	assert_int_equal(ex.u.cr.cr, 8);
-	assert_int_equal(ex.u.cr.gpr, 5);
-	assert_true(ex.u.cr.write);
+	assert_int_equal(ex->u.cr.cr, 8);
+	assert_int_equal(ex->u.cr.gpr, 5);
+	assert_true(ex->u.cr.write);
 	decode(SVM_EXIT_DR_READ + 7, 3, 0);
-	assert_int_equal(ex.u.dr.dr, 7);
-	assert_int_equal(ex.u.dr.gpr, 3);
-	assert_false(ex.u.dr.write);
+	assert_int_equal(ex->u.dr.dr, 7);
+	assert_int_equal(ex->u.dr.gpr, 3);
+	assert_false(ex->u.dr.write);
 }
 
 static void test_events(void **state)
@@ -357,8 +365,8 @@ static void test_run_carries_state(void **state)
 	svm_reg_set(&vcpu, HV_REG_CR2, 0x55);
 	assert_int_equal(vmcb.cr2, 0x55);
 	vmcb.clean = SVM_CLEAN_ALL;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_CPUID);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_CPUID);
 	assert_int_equal(vcpu.gpr[GPR_RAX], 9);
 	assert_int_equal(vcpu.rip, 0x1010);
 	assert_int_equal(svm_reg_get(&vcpu, HV_REG_CR2), 0x77);
@@ -385,15 +393,15 @@ static void test_run_event_cut_short(void **state)
 	(void)state;
 	guest = guest_npf_in_delivery;
 	vcpu.inject = (struct hv_event){ .valid = true, .type = HV_EVENT_EXTINT, .vector = 0x40 };
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_false(vcpu.inject.valid);
 	assert_true(vcpu.exitint.valid);
 	assert_int_equal(vcpu.exitint.vector, 0x40);
 	guest = guest_quiet;
 	vcpu.exitint.valid = false;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_false(vcpu.exitint.valid);
-	assert_int_equal(ex.kind, HV_EXIT_EXTINT);
+	assert_int_equal(ex->kind, HV_EXIT_EXTINT);
 }
 
 static void test_intr_window(void **state)
@@ -454,21 +462,21 @@ static void test_shadow_is_stepped_over(void **state)
 	svm_features.shadow_lost = true;
 	vmcb.dr6 = 0xffff0ff0;
 	guest = guest_sti;
-	svm_run(&vcpu, &ex);
-	assert_true(ex.shadow);
+	svm_run(&vcpu);
+	assert_true(ex->shadow);
 	svm_intr_window(&vcpu, true);
 	guest = guest_before_step;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_EXTINT);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_EXTINT);
 	assert_false(vcpu.rflags & HV_RFLAGS_TF);
 	guest = guest_stepped;
-	svm_run(&vcpu, &ex);
-	assert_false(ex.shadow);
-	assert_int_equal(ex.kind, HV_EXIT_INTR_WINDOW);
+	svm_run(&vcpu);
+	assert_false(ex->shadow);
+	assert_int_equal(ex->kind, HV_EXIT_INTR_WINDOW);
 	assert_false(vcpu.rflags & HV_RFLAGS_TF);
 	assert_true(vmcb.dr6 == 0xffff0ff0);
 	guest = guest_free;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_int_equal(sv.extra, 0);
 }
 
@@ -477,11 +485,11 @@ static void test_shadow_ended_by_advance(void **state)
 	(void)state;
 	svm_features.shadow_lost = true;
 	guest = guest_sti;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	svm_reg_set(&vcpu, HV_REG_INTR_SHADOW, 0);
 	svm_intr_window(&vcpu, true);
 	guest = guest_free;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_int_equal(sv.extra, 0);
 }
 
@@ -499,10 +507,10 @@ static void test_guests_own_single_step_is_its(void **state)
 	svm_features.shadow_lost = true;
 	vcpu.rflags |= HV_RFLAGS_TF;
 	guest = guest_sti;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	guest = guest_own_step;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_EXCEPTION);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_EXCEPTION);
 	assert_true(vmcb.dr6 == 0xffff4ff0);
 	assert_true(vcpu.rflags & HV_RFLAGS_TF);
 }
@@ -531,13 +539,13 @@ static void test_nmi_blocked_until_iret_completes(void **state)
 	assert_true(svm_nmi_allowed(&vcpu));
 	vcpu.inject = (struct hv_event){ .valid = true, .type = HV_EVENT_NMI, .vector = 2 };
 	guest = guest_iret;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_NMI_WINDOW);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_NMI_WINDOW);
 	assert_false(svm_nmi_allowed(&vcpu));
 	svm_nmi_window(&vcpu, true);
 	guest = guest_iret_stepped;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_INTR_WINDOW);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_INTR_WINDOW);
 	assert_true(svm_nmi_allowed(&vcpu));
 	assert_int_equal(sv.extra, 0);
 }
@@ -547,13 +555,13 @@ static void test_exception_before_iret_step(void **state)
 	(void)state;
 	vcpu.inject = (struct hv_event){ .valid = true, .type = HV_EVENT_NMI, .vector = 2 };
 	guest = guest_iret;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	/* A fault is delivered first: wait for the next IRET, with a clean frame. */
 	vcpu.inject = (struct hv_event){ .valid = true, .type = HV_EVENT_EXCEPTION, .vector = 6 };
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_false(svm_nmi_allowed(&vcpu));
 	guest = guest_iret_stepped;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_true(svm_nmi_allowed(&vcpu));
 }
 
@@ -575,15 +583,15 @@ static void test_flush_lasts_one_entry(void **state)
 	svm_features.flush_by_asid = true;
 	sv.extra = SVM_EXTRA_FLUSH;
 	guest = guest_flush_asid;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	guest = guest_no_flush;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_int_equal(renewed, 0);
 	svm_features.flush_by_asid = false;
 	sv.extra = SVM_EXTRA_FLUSH;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_int_equal(renewed, 1);
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_int_equal(renewed, 1);
 }
 
@@ -596,8 +604,8 @@ static void test_machine_check_goes_to_the_host(void **state)
 {
 	(void)state;
 	guest = guest_mce;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_MCE);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_MCE);
 	assert_int_equal(mces, 1);
 }
 
@@ -637,21 +645,21 @@ static void test_cr8_seen_when_it_matters(void **state)
 {
 	(void)state;
 	guest = guest_raises_cr8;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_int_equal(vcpu.cr8, 9);
 	guest = guest_cr8_free; /* nothing kept out: writes are free */
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	tpr_blocked = 0x41;
 	guest = guest_lowers_cr8;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_INTR_WINDOW);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_INTR_WINDOW);
 	guest = guest_cr8_stepped;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_INTR_WINDOW);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_INTR_WINDOW);
 	assert_int_equal(vcpu.cr8, 0);
 	tpr_blocked = -1;
 	guest = guest_cr8_free;
-	svm_run(&vcpu, &ex);
+	svm_run(&vcpu);
 	assert_int_equal(sv.extra, 0);
 }
 
@@ -664,8 +672,8 @@ static void test_refused_entry_forgets_the_cache(void **state)
 {
 	(void)state;
 	guest = guest_refused;
-	svm_run(&vcpu, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_ENTRY_FAILED);
+	svm_run(&vcpu);
+	assert_int_equal(ex->kind, HV_EXIT_ENTRY_FAILED);
 	assert_int_equal(vmcb.clean, 0);
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "hv/run_loop.h"
 #include "hv/vmx/vmx_check.h"
 #include "hv/vmx/vmx_ctl.h"
 #include "hv/vmx/vmx_priv.h"
@@ -29,6 +30,13 @@
 extern const struct hv_backend vmx_backend;
 const struct hv_backend *hv_backend;
 struct hv_caps hv_caps;
+/* Of hv_run_loop(), which tests of whole vCPUs drive. */
+const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT];
+
+void vcpu_events_prepare(struct vcpu *v)
+{
+	(void)v;
+}
 
 /* SDM vol. 3, appendix A. */
 #define MSR_FEATURE 0x3au
@@ -43,7 +51,6 @@ static uint64_t cr8_written;
 static int blocked = -1;
 static struct vm *vm;
 static struct vcpu *v;
-static struct hv_exit ex;
 static void (*guest)(void);
 static int enter_result, resumed;
 
@@ -175,7 +182,7 @@ static int setup(void **state)
 	enter_result = 0;
 	blocked = -1;
 	fake_host_nmi = fake_host_mce = 0;
-	memset(&ex, 0xa5, sizeof(ex));
+	memset(&v->exit, 0xa5, sizeof(v->exit));
 	return 0;
 }
 
@@ -262,7 +269,7 @@ static void probe_refuses_what_cannot_work(void **state)
 	assert_int_equal(v->vmx->vpid, 0);
 	fake_invvpid = 0;
 	vmx_backend.load(v);
-	vmx_backend.run(v, &ex);
+	vmx_backend.run(v);
 	vmx_backend.unload(v);
 	assert_int_equal(fake_invvpid, 0);
 	free_vm();
@@ -450,11 +457,11 @@ static void access_from_elsewhere_disturbs_nobody(void **state)
 	assert_int_equal(vmx_backend.vcpu_init(&other), 0);
 	assert_int_not_equal(other.vmx->vpid, v->vmx->vpid);
 	vmx_backend.load(v);
-	vmx_backend.run(v, &ex);
+	vmx_backend.run(v);
 	vmx_reg_set(&other, HV_REG_CR3, 0x5000);
 	vmx_backend.tsc_offset_set(&other, 77);
 	assert_int_equal(fake_vmcs_current()->pa, v->vmx->vmcs_pa);
-	vmx_backend.run(v, &ex); /* still launched: vmx_enter() above checks */
+	vmx_backend.run(v); /* still launched: vmx_enter() above checks */
 	assert_int_equal(resumed, 1);
 	vmx_backend.unload(v);
 	assert_int_equal(vmx_reg_get(&other, HV_REG_CR3), 0x5000);
@@ -468,13 +475,13 @@ static void flushes_come_before_the_next_entry(void **state)
 {
 	(void)state;
 	vmx_backend.load(v);
-	vmx_backend.run(v, &ex);
+	vmx_backend.run(v);
 	fake_invept = 0;
 	vmx_backend.tlb_flush(v);
 	assert_int_equal(fake_invept, 0);
-	vmx_backend.run(v, &ex);
+	vmx_backend.run(v);
 	assert_int_equal(fake_invept, 1);
-	vmx_backend.run(v, &ex);
+	vmx_backend.run(v);
 	assert_int_equal(fake_invept, 1);
 	vm->mem.s2.root = HPA(0x7000);
 	vmx_backend.tlb_flush(v);
@@ -506,7 +513,7 @@ static void run_exit(uint32_t r, uint64_t q)
 	reason = r;
 	qual = q;
 	guest = guest_exits;
-	vmx_backend.run(v, &ex);
+	vmx_backend.run(v);
 }
 
 static void exit_kinds(void **state)
@@ -537,8 +544,8 @@ static void exit_kinds(void **state)
 	insn_len = 3;
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
 		run_exit(t[i].reason, 0);
-		if (ex.kind != t[i].kind || ex.insn_len != (t[i].len ? 3 : 0))
-			fail_msg("reason %u gives %u", t[i].reason, ex.kind);
+		if (v->exit.kind != t[i].kind || v->exit.insn_len != (t[i].len ? 3 : 0))
+			fail_msg("reason %u gives %u", t[i].reason, v->exit.kind);
 	}
 	run_exit(BIT(31) | 41, 0); /* a machine check during entry is still the host's */
 	assert_int_equal(fake_host_mce, 1);
@@ -550,43 +557,43 @@ static void exit_details(void **state)
 	(void)state;
 	vmx_backend.load(v);
 	run_exit(30, 0x3f80039); /* in, string, rep, 2 bytes */
-	assert_int_equal(ex.kind, HV_EXIT_IO);
-	assert_int_equal(ex.u.io.port, 0x3f8);
-	assert_int_equal(ex.u.io.size, 2);
-	assert_true(ex.u.io.in && ex.u.io.string && ex.u.io.rep);
+	assert_int_equal(v->exit.kind, HV_EXIT_IO);
+	assert_int_equal(v->exit.u.io.port, 0x3f8);
+	assert_int_equal(v->exit.u.io.size, 2);
+	assert_true(v->exit.u.io.in && v->exit.u.io.string && v->exit.u.io.rep);
 	run_exit(28, 0x304); /* mov cr4, rbx */
-	assert_int_equal(ex.u.cr.cr, 4);
-	assert_int_equal(ex.u.cr.gpr, GPR_RBX);
-	assert_true(ex.u.cr.write && !ex.u.cr.is_clts && !ex.u.cr.is_lmsw);
+	assert_int_equal(v->exit.u.cr.cr, 4);
+	assert_int_equal(v->exit.u.cr.gpr, GPR_RBX);
+	assert_true(v->exit.u.cr.write && !v->exit.u.cr.is_clts && !v->exit.u.cr.is_lmsw);
 	run_exit(28, 0x10 | 0x803);
-	assert_false(ex.u.cr.write);
-	assert_int_equal(ex.u.cr.gpr, GPR_R8);
+	assert_false(v->exit.u.cr.write);
+	assert_int_equal(v->exit.u.cr.gpr, GPR_R8);
 	run_exit(28, 0x20);
-	assert_true(ex.u.cr.is_clts);
+	assert_true(v->exit.u.cr.is_clts);
 	run_exit(28, 0x30 | 0xabcd0000);
-	assert_true(ex.u.cr.is_lmsw);
-	assert_int_equal(ex.u.cr.lmsw_source, 0xabcd);
+	assert_true(v->exit.u.cr.is_lmsw);
+	assert_int_equal(v->exit.u.cr.lmsw_source, 0xabcd);
 	run_exit(29, 0x217); /* mov rdx, dr7 */
-	assert_int_equal(ex.u.dr.dr, 7);
-	assert_int_equal(ex.u.dr.gpr, GPR_RDX);
-	assert_false(ex.u.dr.write);
+	assert_int_equal(v->exit.u.dr.dr, 7);
+	assert_int_equal(v->exit.u.dr.gpr, GPR_RDX);
+	assert_false(v->exit.u.dr.write);
 	gpa = 0xd0001000;
 	gva = 0x7f0000;
 	run_exit(48, 0x183);
-	assert_int_equal(ex.kind, HV_EXIT_STAGE2);
-	assert_int_equal(ex.u.s2.gpa.v, gpa);
-	assert_int_equal(ex.u.s2.gva.v, gva);
-	assert_true(ex.u.s2.gva_valid);
-	assert_int_equal(ex.u.s2.access, HV_ACCESS_WRITE);
+	assert_int_equal(v->exit.kind, HV_EXIT_STAGE2);
+	assert_int_equal(v->exit.u.s2.gpa.v, gpa);
+	assert_int_equal(v->exit.u.s2.gva.v, gva);
+	assert_true(v->exit.u.s2.gva_valid);
+	assert_int_equal(v->exit.u.s2.access, HV_ACCESS_WRITE);
 	run_exit(48, 0x81);
-	assert_int_equal(ex.u.s2.access, HV_ACCESS_READ | HV_ACCESS_PTWALK);
+	assert_int_equal(v->exit.u.s2.access, HV_ACCESS_READ | HV_ACCESS_PTWALK);
 	run_exit(48, 4);
-	assert_int_equal(ex.u.s2.access, HV_ACCESS_EXEC);
+	assert_int_equal(v->exit.u.s2.access, HV_ACCESS_EXEC);
 	run_exit(48, 0x1183); /* inside IRET: NMIs stay blocked */
 	assert_true(vmx_reg_get(v, HV_REG_NMI_BLOCKED));
 	vmx_reg_set(v, HV_REG_NMI_BLOCKED, 0);
 	run_exit(49, 0);
-	assert_int_equal(ex.kind, HV_EXIT_STAGE2_BROKEN);
+	assert_int_equal(v->exit.kind, HV_EXIT_STAGE2_BROKEN);
 	vmx_backend.unload(v);
 }
 
@@ -596,19 +603,19 @@ static void exceptions_and_host_events(void **state)
 	vmx_backend.load(v);
 	intr_info = BIT(31) | 2 << 8 | 2;
 	run_exit(0, 0);
-	assert_int_equal(ex.kind, HV_EXIT_NMI);
+	assert_int_equal(v->exit.kind, HV_EXIT_NMI);
 	assert_int_equal(fake_host_nmi, 1);
 	intr_info = BIT(31) | 3 << 8 | 18;
 	run_exit(0, 0);
-	assert_int_equal(ex.kind, HV_EXIT_MCE);
+	assert_int_equal(v->exit.kind, HV_EXIT_MCE);
 	assert_int_equal(fake_host_mce, 1);
 	intr_info = BIT(31) | BIT(11) | 3 << 8 | 17;
 	intr_error = 0x55;
 	run_exit(0, 0x1234);
-	assert_int_equal(ex.kind, HV_EXIT_EXCEPTION);
-	assert_int_equal(ex.u.exc.vector, 17);
-	assert_true(ex.u.exc.has_error);
-	assert_int_equal(ex.u.exc.error, 0x55);
+	assert_int_equal(v->exit.kind, HV_EXIT_EXCEPTION);
+	assert_int_equal(v->exit.u.exc.vector, 17);
+	assert_true(v->exit.u.exc.has_error);
+	assert_int_equal(v->exit.u.exc.error, 0x55);
 	/* #DB: causes go to DR6, general detect ends */
 	fake_dr[6] = 0xffff0ff5;
 	vmx_write(VMCS_GUEST_DR7, 0x2400);
@@ -681,13 +688,13 @@ static void windows_and_shadows(void **state)
 	assert_true(vmx_backend.nmi_allowed(v));
 	vmx_reg_set(v, HV_REG_INTR_SHADOW, 1);
 	run_exit(12, 0);
-	assert_true(ex.shadow);
+	assert_true(v->exit.shadow);
 	assert_false(vmx_backend.intr_allowed(v));
 	assert_false(vmx_backend.nmi_allowed(v));
 	vmx_reg_set(v, HV_REG_INTR_SHADOW, 0);
 	vmx_reg_set(v, HV_REG_NMI_BLOCKED, 1);
 	run_exit(12, 0);
-	assert_false(ex.shadow);
+	assert_false(v->exit.shadow);
 	assert_true(vmx_backend.intr_allowed(v));
 	assert_false(vmx_backend.nmi_allowed(v));
 	v->rflags = HV_RFLAGS_RESERVED1;
@@ -726,7 +733,7 @@ static void state_goes_in_and_out(void **state)
 	v->gpr[GPR_RSP] = 0x6000;
 	vmx_reg_set(v, HV_REG_CR2, 0x4444);
 	guest = guest_moves_on;
-	vmx_backend.run(v, &ex);
+	vmx_backend.run(v);
 	assert_int_equal(v->rip, 0x7c02);
 	assert_int_equal(v->rflags, 0x46);
 	assert_int_equal(v->gpr[GPR_RSP], 0x5ff8);
@@ -739,14 +746,14 @@ static void state_goes_in_and_out(void **state)
 	guest = NULL;
 	vmx_write(VMCS_EXIT_REASON, 12);
 	fake_vmwrites = 0;
-	vmx_backend.run(v, &ex); /* nothing changed: nothing is written but by the model */
+	vmx_backend.run(v); /* nothing changed: nothing is written but by the model */
 	assert_int_equal(fake_vmwrites, 1);
 	/* the instruction itself refuses */
 	vmx_write(VMCS_INSN_ERROR, 7);
 	enter_result = 1;
-	vmx_backend.run(v, &ex);
-	assert_int_equal(ex.kind, HV_EXIT_ENTRY_FAILED);
-	assert_int_equal(ex.raw_info[0], 7);
+	vmx_backend.run(v);
+	assert_int_equal(v->exit.kind, HV_EXIT_ENTRY_FAILED);
+	assert_int_equal(v->exit.raw_info[0], 7);
 	enter_result = 0;
 	vmx_backend.unload(v);
 }
@@ -770,7 +777,7 @@ static void task_priority(void **state)
 	run_exit(12, 0);
 	assert_int_equal(vmx_read(VMCS_TPR_THRESHOLD), 0);
 	guest = guest_lowers_cr8;
-	vmx_backend.run(v, &ex);
+	vmx_backend.run(v);
 	assert_int_equal(cr8_written, 3);
 	vmx_backend.unload(v);
 }
