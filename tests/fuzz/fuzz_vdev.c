@@ -20,15 +20,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/virt/pci.h"
 #include "devices/virt/platform.h"
 #include "devices/virt/uart.h"
+#include "devices/virt/virt.h"
 #include "hv/platform.h"
 #include "kernel/lib/err.h"
 #include "tests/host/fake_virt.h"
 
 #define OPS_MAX 400
 
+#define MMIO_BAR_SIZE 0x4000u
+#define IO_BAR_SIZE   0x20u
+
 static struct vm *vm;
+static struct vpci_dev card; /* in slot 1: a memory BAR 0 of 64 bits, an I/O BAR 2 */
 
 static const uint16_t ports[] = {
 	0x20,  0x21,  0xa0,  0xa1,  0x4d0, 0x4d1, 0x40,	 0x41,	0x42,  0x43,  0x60,
@@ -136,9 +142,67 @@ static void time_op(struct input *in)
 	fake_time_advance(ns);
 }
 
+/* Registers behind an index port, in one step each. */
+static void cmos_op(struct input *in, bool write)
+{
+	fake_out(vm, 0x70, 1, byte(in));
+	if (write)
+		fake_out(vm, 0x71, 1, byte(in));
+	else
+		fake_in(vm, 0x71, 1);
+}
+
+static void config_op(struct input *in, bool write)
+{
+	uint32_t off = byte(in), slot = byte(in) % 3;
+
+	fake_out(vm, 0xcf8, 4, BIT(31) | slot << 11 | (off & 0xfc));
+	if (write)
+		fake_out(vm, (uint16_t)(0xcfc + (off & 3)), off & 3 ? 1 : 4, word(in));
+	else
+		fake_in(vm, (uint16_t)(0xcfc + (off & 3)), off & 3 ? 1 : 4);
+}
+
+static void window_op(struct input *in)
+{
+	uint32_t off = byte(in);
+
+	fake_mmio_write(vm, VIRT_PCI_MMIO + off, 4, off);
+	fake_mmio_read(vm, VIRT_PCI_MMIO + off * 0x100, 4);
+	fake_in(vm, (uint16_t)(VIRT_PCI_IO + off), 1);
+	vpci_intx_set(&card, off & 1);
+}
+
+static bool card_bar(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *a, bool fast)
+{
+	(void)vcpu;
+	(void)fast;
+	if (a->offset + a->size > (r->flags ? MMIO_BAR_SIZE : IO_BAR_SIZE))
+		abort();
+	return true;
+}
+
+static void card_config(struct vpci_dev *d, unsigned int off, unsigned int len)
+{
+	if (off + len > sizeof(d->cfg))
+		abort();
+}
+
+static void card_plug(void)
+{
+	vpci_dev_init(&card, 0x1af4, 0x1041, 0x0200, true);
+	vpci_bar_set(&card, 0, &(struct vpci_bar){ .range = { .fn = card_bar, .flags = GBUS_F_FAST },
+						   .size = MMIO_BAR_SIZE, .wide = true });
+	vpci_bar_set(&card, 2, &(struct vpci_bar){ .range = { .fn = card_bar },
+						   .size = IO_BAR_SIZE, .io = true });
+	card.config = card_config;
+	if (vpci_cap_add(&card, 0x09, 16) < 0 || vpci_plug(vm, &card, -1) != 0)
+		abort();
+}
+
 static void one(struct input *in)
 {
-	switch (byte(in) % 9) {
+	switch (byte(in) % 12) {
 	case 0:
 		port_op(in, false);
 		break;
@@ -160,6 +224,15 @@ static void one(struct input *in)
 		break;
 	case 7:
 		virq_line_set(vm, byte(in), byte(in), byte(in) & 1);
+		break;
+	case 8:
+		cmos_op(in, byte(in) & 1);
+		break;
+	case 9:
+		config_op(in, byte(in) & 1);
+		break;
+	case 10:
+		window_op(in);
 		break;
 	default: {
 		uint64_t pos = word(in);
@@ -212,9 +285,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vm->def.testdev = true;
 	if (hv_platform()->create(vm) != 0)
 		abort();
+	card_plug();
 	for (unsigned int n = 0; n < OPS_MAX && in.left; n++)
 		one(&in);
 	save_and_load_all();
+	vpci_dev_reset(&card);
+	vpci_unplug(&card);
 	list_for_each_entry_safe(d, tmp, &vm->vdevs, node) {
 		d->ops->reset(d);
 		if (strcmp(d->ops->name, "ioapic") != 0 && strcmp(d->ops->name, "i8259") != 0)

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "devices/virt/platform.h"
+#include "devices/virt/uart.h"
 #include "hv/platform.h"
 #include "tests/host/fake_virt.h"
 
@@ -71,22 +72,71 @@ static void try_device(struct vdev *d, const uint8_t *data, size_t size)
 	d->ops->resume(d);
 }
 
-static void work_on(void)
+/* Every register once: read, ones, read, zeros. */
+static void ports_touch(void)
 {
-	static const uint16_t ports[] = {0x20, 0x21, 0x40, 0x43, 0x61, 0x71, 0x3f8, 0x3fa, 0x3fd,
-					 0x600, 0x608, 0xcfc};
+	static const struct {
+		uint16_t first, last, step;
+	} ports[] = {
+		{ 0x20, 0x21, 1 },   { 0xa0, 0xa1, 1 },	  { 0x4d0, 0x4d1, 1 }, { 0x40, 0x43, 1 },
+		{ 0x61, 0x61, 1 },   { 0x3f8, 0x3ff, 1 }, { 0x600, 0x604, 2 }, { 0x608, 0x608, 1 },
+	};
 
-	for (unsigned int i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
-		fake_in(vm, ports[i], 1);
-		fake_out(vm, ports[i], 1, 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(ports); i++) {
+		for (unsigned int port = ports[i].first; port <= ports[i].last; port += ports[i].step) {
+			fake_in(vm, (uint16_t)port, ports[i].step);
+			fake_out(vm, (uint16_t)port, ports[i].step, 0xff);
+			fake_in(vm, (uint16_t)port, ports[i].step);
+			fake_out(vm, (uint16_t)port, ports[i].step, 0);
+		}
 	}
-	for (unsigned int n = 0; n < 20 && vlapic_pending(vm->vcpu[0]) >= 0; n++) {
+}
+
+static void indexed_touch(void)
+{
+	for (uint32_t i = 0; i < 0x80; i++) {
+		fake_out(vm, 0x70, 1, i);
+		fake_out(vm, 0x71, 1, fake_in(vm, 0x71, 1) ^ 1);
+	}
+	for (uint32_t reg = 0; reg < 0x40; reg += 4) {
+		fake_out(vm, 0xcf8, 4, BIT(31) | reg);
+		fake_out(vm, 0xcfc, 4, (uint32_t)~fake_in(vm, 0xcfc, 4));
+	}
+	for (uint32_t reg = 0; reg < 0x40; reg++) {
+		fake_mmio_write(vm, 0xfec00000, 4, reg);
+		fake_mmio_write(vm, 0xfec00010, 4, fake_mmio_read(vm, 0xfec00010, 4) ^ BIT(16));
+	}
+}
+
+static void interrupts_take(void)
+{
+	for (unsigned int gsi = 0; gsi < 24; gsi++)
+		virq_line_set(vm, gsi, 0, true);
+	for (unsigned int n = 0; n < 40 && vlapic_pending(vm->vcpu[0]) >= 0; n++) {
 		uint32_t zero = 0;
 
+		fake_mmio_write(vm, 0xfec00040, 4, (uint32_t)vlapic_pending(vm->vcpu[0]));
 		vlapic_ack(vm->vcpu[0]);
 		vlapic_mmio(vm->vcpu[0], 0xb0, true, &zero, false);
 	}
+	for (unsigned int gsi = 0; gsi < 24; gsi++)
+		virq_line_set(vm, gsi, 0, false);
+}
+
+/* What was loaded is now a device's state: it must stand any use. */
+static void work_on(void)
+{
+	uint64_t pos = 0;
+	char text[32] = { 0 };
+
 	fake_time_advance(10000000);
+	interrupts_take();
+	vuart_write(vm->uart, text, sizeof(text));
+	vuart_read(vm->uart, &pos, text, sizeof(text));
+	ports_touch();
+	indexed_touch();
+	fake_time_advance(2000000000);
+	interrupts_take();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
