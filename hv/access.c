@@ -1,105 +1,113 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A vCPU's accesses to ports and device memory, through the guest bus.
+ * A vCPU's accesses to ports and device memory through the guest bus, from its thread. The
+ * exit handler's short way (hv/access.h) needs a hit that was noted here.
  */
-#include "hv/gbus.h"
-#include "hv/vcpu.h"
+#include "hv/access.h"
+
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 
-enum outcome { ACCESS_DONE, ACCESS_NOBODY, ACCESS_REFUSED };
-
-typedef struct gbus_range *(*find_fn)(const struct vm *vm, const struct gbus_access *a);
-
-static struct gbus_range *find_port(const struct vm *vm, const struct gbus_access *a)
+/* Inside the epoch section in which @r was found; @generation was read before the search. */
+static void hit_note(struct gbus_hit *h, struct gbus_range *r, uint64_t base, uint64_t len,
+		     uint64_t generation)
 {
-	return gbus_port_find(&vm->bus, (uint32_t)a->addr, a->size);
+	if ((r->flags & GBUS_F_FAST) != 0)
+		*h = (struct gbus_hit){ .base = base, .len = len, .range = r,
+					.generation = generation };
 }
 
-static struct gbus_range *find_mmio(const struct vm *vm, const struct gbus_access *a)
+static uint64_t generation_of(const struct vm *vm)
 {
-	return gbus_mmio_find(&vm->bus, a->addr, a->size);
+	return __atomic_load_n(&vm->bus.generation, __ATOMIC_ACQUIRE);
 }
 
-/* In the exit handler: the epoch section lasts as long as the call, which never sleeps. */
-static enum outcome access_fast(struct vcpu *v, struct gbus_access *a, find_fn find)
+static struct gbus_range *port_get(struct vcpu *v, const struct gbus_access *a)
 {
-	enum outcome o = ACCESS_NOBODY;
+	uint64_t generation;
+	struct gbus_range *r;
 
 	epoch_enter();
-	struct gbus_range *r = find(v->vm, a);
+	generation = generation_of(v->vm);
+	r = gbus_port_find(&v->vm->bus, (uint32_t)a->addr, a->size);
 	if (r != NULL) {
-		a->offset = (uint32_t)(a->addr - r->base);
-		o = (r->flags & GBUS_F_FAST) != 0 && r->fn(r, v, a, true) ? ACCESS_DONE :
-									    ACCESS_REFUSED;
+		gbus_range_get(r);
+		hit_note(&v->port_hit, r, r->base, r->len, generation);
 	}
 	epoch_leave();
-	return o;
+	return r;
 }
 
-/* In the thread: the handler may sleep, so it is pinned instead. */
-static enum outcome access_slow(struct vcpu *v, struct gbus_access *a, find_fn find)
+/*
+ * The window of a hit is one page at most, and one without RAM: where both are, RAM answers
+ * (it faults only while it is dirty-logged).
+ */
+static void mmio_hit_note(struct vcpu *v, struct gbus_range *r, uint64_t gpa, uint64_t generation)
 {
+	uint64_t page = gpa & ~(PAGE_SIZE - 1);
+	uint64_t base = MAX(page, r->base);
+
+	if (gmem_page_ptr(&v->vm->mem, GPA(page)) == NULL)
+		hit_note(&v->mmio_hit, r, base,
+			 MIN(page + (PAGE_SIZE - 1), r->base + (r->len - 1)) - base + 1, generation);
+}
+
+static struct gbus_range *mmio_get(struct vcpu *v, const struct gbus_access *a)
+{
+	uint64_t generation;
+	struct gbus_range *r;
+
 	epoch_enter();
-	struct gbus_range *r = find(v->vm, a);
-	if (r != NULL)
+	generation = generation_of(v->vm);
+	r = gbus_mmio_find(&v->vm->bus, a->addr, a->size);
+	if (r != NULL) {
 		gbus_range_get(r);
+		mmio_hit_note(v, r, a->addr, generation);
+	}
 	epoch_leave();
-	if (r == NULL)
-		return ACCESS_NOBODY;
+	return r;
+}
+
+/* The handler may sleep, so the range is pinned. */
+static void access_pinned(struct vcpu *v, struct gbus_access *a, struct gbus_range *r)
+{
 	a->offset = (uint32_t)(a->addr - r->base);
 	(void)r->fn(r, v, a, false); /* only fast calls may be refused */
 	gbus_range_put(r);
-	return ACCESS_DONE;
 }
 
-bool vcpu_port_access(struct vcpu *v, uint16_t port, unsigned int size, bool write, uint64_t *data,
-		      bool fast)
+void vcpu_port_access(struct vcpu *v, uint16_t port, unsigned int size, bool write, uint64_t *data)
 {
 	struct gbus_access a = { .addr = port, .size = (uint8_t)size, .write = write, .data = *data };
-	enum outcome o = fast ? access_fast(v, &a, find_port) : access_slow(v, &a, find_port);
+	struct gbus_range *r = port_get(v, &a);
 
-	if (o == ACCESS_NOBODY) {
+	if (r != NULL) {
+		access_pinned(v, &a, r);
+	} else {
 		v->io_unknown++;
 		a.data = ~0ull;
 	}
-	if (o != ACCESS_REFUSED && !write)
+	if (!write)
 		*data = a.data;
-	return o != ACCESS_REFUSED;
 }
 
-#define LAPIC_PAGE(base) ((base) & 0xfffffffff000ull)
-#define LAPIC_ENABLED    BIT(11)
-#define LAPIC_X2         BIT(10)
-
-/* The xAPIC page moves with IA32_APIC_BASE and is each vCPU's own, so it is not on the bus. */
-static bool is_lapic(const struct vcpu *v, gpa_t gpa)
-{
-	uint64_t base = vlapic_base(v);
-
-	return (gpa.v & ~(PAGE_SIZE - 1)) == LAPIC_PAGE(base) &&
-	       (base & (LAPIC_ENABLED | LAPIC_X2)) == LAPIC_ENABLED;
-}
-
-int vcpu_mmio_access(struct vcpu *v, gpa_t gpa, unsigned int size, bool write, uint64_t *data, bool fast)
+int vcpu_mmio_access(struct vcpu *v, gpa_t gpa, unsigned int size, bool write, uint64_t *data)
 {
 	struct gbus_access a = { .addr = gpa.v, .size = (uint8_t)size, .write = write, .data = *data };
-	enum outcome o;
+	struct gbus_range *r;
 
-	if (is_lapic(v, gpa)) {
+	if (access_is_lapic(v, gpa)) {
 		uint32_t value = (uint32_t)*data;
 
-		if (!vlapic_mmio(v, (uint32_t)(gpa.v & (PAGE_SIZE - 1)), write, &value, fast))
-			return -RAY_EAGAIN;
+		(void)vlapic_mmio(v, (uint32_t)(gpa.v & (PAGE_SIZE - 1)), write, &value, false);
 		if (!write)
 			*data = value;
 		return 0;
 	}
-	o = fast ? access_fast(v, &a, find_mmio) : access_slow(v, &a, find_mmio);
-	if (o == ACCESS_NOBODY)
+	r = mmio_get(v, &a);
+	if (r == NULL)
 		return -RAY_EFAULT;
-	if (o == ACCESS_REFUSED)
-		return -RAY_EAGAIN;
+	access_pinned(v, &a, r);
 	if (!write)
 		*data = a.data;
 	return 0;

@@ -8,13 +8,12 @@
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 
-/* One emulation: the instruction, where its device operand is, and how it may run. */
+/* One emulation: the instruction, and where its device operand is. */
 struct emu {
 	struct vcpu *v;
 	struct hv_exit *e;
 	struct insn insn;
 	gpa_t gpa;
-	bool fast;
 };
 
 static uint64_t size_mask(unsigned int size)
@@ -61,7 +60,7 @@ static void gpr_add(const struct emu *m, unsigned int reg, int64_t delta)
 
 static int mmio(struct emu *m, gpa_t gpa, unsigned int size, bool write, uint64_t *value)
 {
-	int err = vcpu_mmio_access(m->v, gpa, size, write, value, m->fast);
+	int err = vcpu_mmio_access(m->v, gpa, size, write, value);
 
 	if (err == -RAY_EFAULT) { /* nobody there: floating bus */
 		m->v->io_unknown++;
@@ -80,26 +79,16 @@ static int done(struct emu *m)
 	return 0;
 }
 
-static int load(struct emu *m, unsigned int size, unsigned int reg, unsigned int reg_size, bool sign)
+static int mov(struct emu *m, const struct mov_form *f)
 {
-	uint64_t value = 0;
-	int err = mmio(m, m->gpa, size, false, &value);
+	uint64_t value = f->store ? mov_form_value(f, m->v->gpr) : 0;
+	int err = mmio(m, m->gpa, f->size, f->store, &value);
 
 	if (err != 0)
 		return err;
-	if (sign && size < 8 && (value & (1ull << (8 * size - 1))) != 0)
-		value |= ~size_mask(size);
-	gpr_write(m, reg, reg_size, value);
+	if (!f->store)
+		mov_form_load(f, m->v->gpr, value);
 	return done(m);
-}
-
-static int store(struct emu *m, unsigned int size, uint64_t value)
-{
-	int err;
-
-	value &= size_mask(size);
-	err = mmio(m, m->gpa, size, true, &value);
-	return err != 0 ? err : done(m);
 }
 
 /* --- arithmetic forms: AND, OR, XOR, ADD, SUB, CMP, TEST --- */
@@ -163,9 +152,6 @@ static int alu_to_mem(struct emu *m, enum alu_op op, unsigned int size, uint64_t
 	uint64_t a = 0;
 	uint64_t flags = m->v->rflags;
 
-	/* Read and write are two accesses: only where neither can be refused half-way. */
-	if (m->fast && op != ALU_CMP)
-		return -RAY_EAGAIN;
 	int err = mmio(m, m->gpa, size, false, &a);
 	if (err != 0)
 		return err;
@@ -209,8 +195,6 @@ static int xchg(struct emu *m, unsigned int size)
 	uint64_t old = 0;
 	uint64_t new = gpr_read(m, m->insn.reg, size);
 
-	if (m->fast)
-		return -RAY_EAGAIN;
 	int err = mmio(m, m->gpa, size, false, &old);
 	if (err == 0)
 		err = mmio(m, m->gpa, size, true, &new);
@@ -303,8 +287,6 @@ static int movs(struct emu *m, unsigned int size)
 	uint32_t pf;
 	int err;
 
-	if (m->fast)
-		return -RAY_EAGAIN;
 	if (rep_is_over(m))
 		return done(m);
 	if ((m->e->u.s2.access & HV_ACCESS_WRITE) != 0) {
@@ -353,18 +335,6 @@ static int emulate_map1(struct emu *m)
 	case 0x86:
 	case 0x87:
 		return xchg(m, size);
-	case 0x88:
-	case 0x89:
-		return store(m, size, gpr_read(m, i->reg, size));
-	case 0x8a:
-	case 0x8b:
-		return load(m, size, i->reg, size, false);
-	case 0xa0:
-	case 0xa1:
-		return load(m, size, GPR_RAX, size, false);
-	case 0xa2:
-	case 0xa3:
-		return store(m, size, gpr_read(m, GPR_RAX, size));
 	case 0xa4:
 	case 0xa5:
 		return movs(m, size);
@@ -374,30 +344,9 @@ static int emulate_map1(struct emu *m)
 	case 0xac:
 	case 0xad:
 		return lods(m, size);
-	case 0xc6:
-	case 0xc7:
-		return (i->reg & 7) == 0 ? store(m, size, i->imm) : -RAY_ENOSYS;
 	case 0xf6:
 	case 0xf7:
 		return (i->reg & 7) <= 1 ? test_mem(m, size, i->imm) : -RAY_ENOSYS;
-	case 0x63: /* MOVSXD */
-		return i->opsize == 8 ? load(m, 4, i->reg, 8, true) : -RAY_ENOSYS;
-	default:
-		return -RAY_ENOSYS;
-	}
-}
-
-static int emulate_map0f(struct emu *m)
-{
-	const struct insn *i = &m->insn;
-
-	switch (i->opcode) {
-	case 0xb6:
-	case 0xb7:
-		return load(m, i->opcode == 0xb6 ? 1 : 2, i->reg, i->opsize, false);
-	case 0xbe:
-	case 0xbf:
-		return load(m, i->opcode == 0xbe ? 1 : 2, i->reg, i->opsize, true);
 	default:
 		return -RAY_ENOSYS;
 	}
@@ -409,10 +358,11 @@ static int fetch_failed(int err)
 	return err == -RAY_EFAULT ? 0 : -RAY_ENOSYS;
 }
 
-int emulate_mmio(struct vcpu *v, struct hv_exit *e, gpa_t gpa, bool fast)
+int emulate_mmio(struct vcpu *v, struct hv_exit *e, gpa_t gpa)
 {
-	struct emu m = { .v = v, .e = e, .gpa = gpa, .fast = fast };
+	struct emu m = { .v = v, .e = e, .gpa = gpa };
 	struct insn_bytes in;
+	struct mov_form f;
 
 	int err = vcpu_insn_fetch(v, e, &in);
 	if (err != 0)
@@ -420,11 +370,13 @@ int emulate_mmio(struct vcpu *v, struct hv_exit *e, gpa_t gpa, bool fast)
 	if (vcpu_insn_decode(v, &in, &m.insn) != 0)
 		return -RAY_ENOSYS;
 	e->insn_len = m.insn.len;
-	if (m.insn.map == INSN_MAP_1)
-		return emulate_map1(&m);
-	if (m.insn.map == INSN_MAP_0F)
-		return emulate_map0f(&m);
-	return -RAY_ENOSYS;
+	if (mov_form_of(&m.insn, &f)) {
+		mov_form_key(&f, in.b);
+		if (in.mode == INSN_MODE_64)
+			v->mov_forms[emulate_mov_slot(v->rip)] = f;
+		return mov(&m, &f);
+	}
+	return m.insn.map == INSN_MAP_1 ? emulate_map1(&m) : -RAY_ENOSYS;
 }
 
 int emulate_string_io(struct vcpu *v, struct hv_exit *e)
@@ -450,12 +402,12 @@ int emulate_string_io(struct vcpu *v, struct hv_exit *e)
 	gva_t at = string_address(&m, reg, in_port ? (uint8_t)HV_SEG_ES : source_segment(&m));
 
 	if (in_port) {
-		(void)vcpu_port_access(v, port, size, false, &value, false);
+		vcpu_port_access(v, port, size, false, &value);
 		err = vcpu_gva_write(v, at, &value, size, &pf);
 	} else {
 		err = vcpu_gva_read(v, at, &value, size, &pf);
 		if (err == 0)
-			(void)vcpu_port_access(v, port, size, true, &value, false);
+			vcpu_port_access(v, port, size, true, &value);
 	}
 	if (err != 0)
 		return fault_or_stop(&m, at, err, pf);

@@ -2,10 +2,10 @@
 /*
  * Port accesses and second-level faults.
  */
+#include "hv/access.h"
 #include "hv/emulate.h"
 #include "hv/exit_priv.h"
-#include "hv/vcpu.h"
-#include "hv/vm.h"
+#include "hv/insn.h"
 #include "kernel/lib/err.h"
 
 /* --- ports --- */
@@ -14,39 +14,37 @@ static uint64_t in_merge(uint64_t rax, uint64_t data, unsigned int size)
 {
 	if (size == 4)
 		return (uint32_t)data; /* 32-bit results clear the upper half */
-	uint64_t mask = size == 1 ? 0xff : 0xffff;
+	uint64_t mask = mov_size_mask(size);
 
 	return (rax & ~mask) | (data & mask);
 }
 
-static enum hv_disposition io_access(struct vcpu *v, struct hv_exit *e, bool fast)
-{
-	const struct hv_exit_io *io = &e->u.io;
-	uint64_t data = 0;
-
-	if (!io->in)
-		data = v->gpr[GPR_RAX] & (io->size == 4 ? 0xffffffffu : io->size == 2 ? 0xffffu : 0xffu);
-	if (!vcpu_port_access(v, io->port, io->size, !io->in, &data, fast))
-		return HV_THREAD;
-	if (vcpu_advance(v, e) != 0)
-		return HV_RESUME;
-	if (io->in)
-		v->gpr[GPR_RAX] = in_merge(v->gpr[GPR_RAX], data, io->size);
-	return HV_RESUME;
-}
-
 enum hv_disposition exit_io_fast(struct vcpu *v, struct hv_exit *e)
 {
-	return e->u.io.string ? HV_THREAD : io_access(v, e, true);
+	const struct hv_exit_io *io = &e->u.io;
+	struct gbus_access a = { .addr = io->port, .size = io->size, .write = !io->in,
+				 .data = v->gpr[GPR_RAX] & mov_size_mask(io->size) };
+
+	if (unlikely(io->string) || unlikely(!access_fast(v, &a, &v->port_hit)))
+		return HV_THREAD;
+	if (io->in)
+		v->gpr[GPR_RAX] = in_merge(v->gpr[GPR_RAX], a.data, io->size);
+	(void)vcpu_advance(v, e); /* the CPU has told the length */
+	return HV_RESUME;
 }
 
 enum hv_disposition exit_io_thread(struct vcpu *v, struct hv_exit *e)
 {
-	if (!e->u.io.string)
-		return io_access(v, e, false);
-	if (emulate_string_io(v, e) == 0)
-		return HV_RESUME;
-	return exit_unexpected(v, e);
+	const struct hv_exit_io *io = &e->u.io;
+	uint64_t data = v->gpr[GPR_RAX] & mov_size_mask(io->size);
+
+	if (io->string)
+		return emulate_string_io(v, e) == 0 ? HV_RESUME : exit_unexpected(v, e);
+	vcpu_port_access(v, io->port, io->size, !io->in, &data);
+	if (io->in)
+		v->gpr[GPR_RAX] = in_merge(v->gpr[GPR_RAX], data, io->size);
+	(void)vcpu_advance(v, e);
+	return HV_RESUME;
 }
 
 /* --- second-level faults --- */
@@ -58,23 +56,52 @@ static enum hv_disposition stage2_crash(struct vcpu *v, const struct hv_exit *e,
 	return HV_STOP;
 }
 
-static enum hv_disposition mmio(struct vcpu *v, struct hv_exit *e, bool fast)
+/* The move the vCPU stands at, if it has met it before; NULL: the thread is to decode. */
+static const struct mov_form *mov_here(struct vcpu *v)
 {
-	int err = emulate_mmio(v, e, e->u.s2.gpa, fast);
+	const struct mov_form *f = &v->mov_forms[emulate_mov_slot(v->rip)];
+	const uint8_t *code = vcpu_code_here(v, sizeof(f->bytes));
 
-	if (err == -RAY_EAGAIN && fast)
-		return HV_THREAD;
-	return err == 0 ? HV_RESUME : stage2_crash(v, e, "cannot-emulate");
+	return likely(code != NULL && mov_form_matches(f, code)) ? f : NULL;
+}
+
+/* A page of RAM under the xAPIC's answers itself, and faults only while it is dirty-logged. */
+static bool lapic_fast(struct vcpu *v, struct gbus_access *a)
+{
+	uint32_t value = (uint32_t)a->data;
+	bool done = gmem_page_ptr(&v->vm->mem, GPA(a->addr)) == NULL &&
+		    vlapic_mmio(v, (uint32_t)(a->addr & (PAGE_SIZE - 1)), a->write, &value, true);
+
+	a->data = value;
+	return done;
 }
 
 enum hv_disposition exit_stage2_fast(struct vcpu *v, struct hv_exit *e)
 {
-	if ((e->u.s2.access & (HV_ACCESS_EXEC | HV_ACCESS_PTWALK)) != 0)
+	uint32_t access = e->u.s2.access;
+	bool write = (access & HV_ACCESS_WRITE) != 0;
+	const struct mov_form *f;
+	bool done;
+
+	if (unlikely((access & (HV_ACCESS_EXEC | HV_ACCESS_PTWALK)) != 0))
 		return HV_THREAD;
-	/* RAM faults only while it is being dirty-logged: that takes the memory lock. */
-	if (gmem_ptr(&v->vm->mem, e->u.s2.gpa, 1) != NULL)
+	f = mov_here(v);
+	/* Other bytes may stand there by now than those the CPU executed. */
+	if (unlikely(f == NULL) || unlikely(f->store != write))
 		return HV_THREAD;
-	return mmio(v, e, true);
+	struct gbus_access a = { .addr = e->u.s2.gpa.v, .size = f->size, .write = write,
+				 .data = write ? mov_form_value(f, v->gpr) : 0 };
+	if (unlikely(access_is_lapic(v, e->u.s2.gpa)))
+		done = lapic_fast(v, &a);
+	else
+		done = access_fast(v, &a, &v->mmio_hit);
+	if (unlikely(!done))
+		return HV_THREAD;
+	if (!write)
+		mov_form_load(f, v->gpr, a.data);
+	e->insn_len = f->len;
+	(void)vcpu_advance(v, e);
+	return HV_RESUME;
 }
 
 static bool dirty_fault(struct vcpu *v, const struct hv_exit *e)
@@ -100,5 +127,5 @@ enum hv_disposition exit_stage2_thread(struct vcpu *v, struct hv_exit *e)
 		return stage2_crash(v, e, "page-table-outside-ram");
 	if ((e->u.s2.access & HV_ACCESS_EXEC) != 0)
 		return stage2_crash(v, e, "executes-outside-ram");
-	return mmio(v, e, false);
+	return emulate_mmio(v, e, e->u.s2.gpa) == 0 ? HV_RESUME : stage2_crash(v, e, "cannot-emulate");
 }

@@ -35,10 +35,16 @@ static void table_replace(struct gbus_table **slot, struct gbus_table *new)
 	epoch_call(&old->epoch, table_free);
 }
 
+static void generation_next(struct gbus *b)
+{
+	__atomic_store_n(&b->generation, b->generation + 1, __ATOMIC_RELEASE);
+}
+
 int gbus_init(struct gbus *b)
 {
 	b->ports = table_create(0);
 	b->mmio = table_create(0);
+	b->generation = 1;
 	if (b->ports != NULL && b->mmio != NULL)
 		return 0;
 	gbus_fini(b);
@@ -92,9 +98,8 @@ static int table_add(struct gbus_table **slot, struct gbus_range *r, uint64_t li
 	return 0;
 }
 
-static void table_del(struct gbus_table **slot, struct gbus_range *r)
+static void table_del(struct gbus *b, struct gbus_table *t, struct gbus_range *r)
 {
-	struct gbus_table *t = *slot;
 	uint32_t at = table_search(t, r->base);
 
 	if (at == t->count || t->range[at] != r)
@@ -103,6 +108,7 @@ static void table_del(struct gbus_table **slot, struct gbus_range *r)
 	for (uint32_t i = at; i + 1 < t->count; i++)
 		__atomic_store_n(&t->range[i], t->range[i + 1], __ATOMIC_RELEASE);
 	__atomic_store_n(&t->count, t->count - 1, __ATOMIC_RELEASE);
+	generation_next(b);
 	epoch_synchronize();
 	/* No reader finds it any more; those that sleep inside it are few and short. */
 	while (__atomic_load_n(&r->users, __ATOMIC_ACQUIRE) != 0)
@@ -121,12 +127,12 @@ int gbus_mmio_add(struct gbus *b, struct gbus_range *r)
 
 void gbus_port_del(struct gbus *b, struct gbus_range *r)
 {
-	table_del(&b->ports, r);
+	table_del(b, b->ports, r);
 }
 
 void gbus_mmio_del(struct gbus *b, struct gbus_range *r)
 {
-	table_del(&b->mmio, r);
+	table_del(b, b->mmio, r);
 }
 
 static struct gbus_range *table_find(const struct gbus_table *t, uint64_t addr, unsigned int size)

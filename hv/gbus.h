@@ -4,6 +4,11 @@
  * Owns: two sorted range tables per VM. Must not know: devices.
  * Locking: tables are replaced as a whole under vm->lock and read inside an epoch section. A
  * fast call stays in that section; a call that may sleep pins the range by its user count.
+ *
+ * Each vCPU remembers the range it hit last together with the bus's generation. A range is
+ * taken off in this order: out of the table, generation up, then the wait for all sections
+ * that are open. Who compares generations inside a section has thus either the new one, and
+ * searches, or is waited for.
  */
 #ifndef RAYOS_HV_GBUS_H
 #define RAYOS_HV_GBUS_H
@@ -50,6 +55,14 @@ struct gbus_table {
 struct gbus {
 	struct gbus_table *ports;
 	struct gbus_table *mmio;
+	uint64_t generation; /* 1.., rises when a range is taken off */
+};
+
+/* Where an access went, so that the next one to the same window needs no search. */
+struct gbus_hit {
+	uint64_t base, len; /* the window: the range, or a part of it */
+	struct gbus_range *range;
+	uint64_t generation; /* 0: none yet */
 };
 
 int __must_check gbus_init(struct gbus *b);
@@ -71,7 +84,20 @@ static inline void gbus_range_put(struct gbus_range *r)
 	__atomic_sub_fetch(&r->users, 1, __ATOMIC_RELEASE);
 }
 
-/** The range holding [addr, addr+size), or NULL. Context: IRQs off or epoch section. */
+/** The range of @h if the bus is as it was and [addr, addr+size) lies in the window, else NULL.
+ *  Context: epoch section. */
+static inline struct gbus_range *gbus_hit_find(const struct gbus *b, const struct gbus_hit *h,
+					       uint64_t addr, unsigned int size)
+{
+	uint64_t off = addr - h->base; /* huge below it */
+
+	if (likely(__atomic_load_n(&b->generation, __ATOMIC_ACQUIRE) == h->generation &&
+		   off < h->len && size <= h->len - off))
+		return h->range;
+	return NULL;
+}
+
+/** The range holding [addr, addr+size), or NULL. Context: epoch section. */
 struct gbus_range *gbus_port_find(const struct gbus *b, uint32_t port, unsigned int size);
 struct gbus_range *gbus_mmio_find(const struct gbus *b, uint64_t gpa, unsigned int size);
 

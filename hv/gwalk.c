@@ -217,25 +217,53 @@ int vcpu_fetch(struct vcpu *v, gva_t gva, void *dst, size_t len, uint32_t *pf_er
 	return gva_copy(v, gva, dst, len, HV_ACCESS_EXEC, pf_error);
 }
 
-const uint8_t *vcpu_code_ptr(struct vcpu *v, const struct hv_paging *p, uint64_t linear)
+static bool walk_holds(const struct code_walk *w)
+{
+	for (unsigned int i = 0; i < CODE_WALK_LEVELS; i++)
+		if (*w->at[i] != w->entry[i])
+			return false;
+	return true;
+}
+
+/* Note what is read on the way; a walk that ends early repeats its last step. */
+static const uint8_t *code_walk(struct vcpu *v, uint64_t cr3, uint64_t linear, struct code_walk *w)
 {
 	const struct gmem *m = &v->vm->mem;
-	uint64_t table = p->cr3 & PTE_ADDR;
+	uint64_t table = cr3 & PTE_ADDR, entry = 0, mask = 0;
+	bool end = false;
 
-	for (unsigned int shift = PAGE_SHIFT + 27;; shift -= 9) {
-		uint64_t index = linear >> shift & 511;
-		const volatile uint64_t *e = gmem_page_ptr(m, GPA(table + index * 8));
+	w->page = 0;
+	for (unsigned int i = 0; i < CODE_WALK_LEVELS; i++) {
+		unsigned int shift = PAGE_SHIFT + 9 * (CODE_WALK_LEVELS - 1 - i);
 
-		if (e == NULL)
-			return NULL;
-		uint64_t entry = *e;
-		if ((entry & PTE_P) == 0)
-			return NULL;
-		if (shift == PAGE_SHIFT || (entry & PTE_PS) != 0) {
-			uint64_t mask = (1ull << shift) - 1;
-
-			return gmem_page_ptr(m, GPA((entry & PTE_ADDR & ~mask) | (linear & mask)));
+		if (end) {
+			w->at[i] = w->at[i - 1];
+		} else {
+			w->at[i] = gmem_page_ptr(m, GPA(table + (linear >> shift & 511) * 8));
+			if (w->at[i] == NULL)
+				return NULL;
+			entry = *w->at[i];
+			if ((entry & PTE_P) == 0)
+				return NULL;
+			end = (entry & PTE_PS) != 0;
+			mask = (1ull << shift) - 1;
+			table = entry & PTE_ADDR;
 		}
-		table = entry & PTE_ADDR;
+		w->entry[i] = entry;
 	}
+	w->code = gmem_page_ptr(m, GPA((table & ~mask) | (linear & mask & ~(PAGE_SIZE - 1))));
+	if (w->code == NULL)
+		return NULL;
+	w->cr3 = cr3;
+	w->page = linear >> PAGE_SHIFT << 1 | 1;
+	return w->code + (linear & (PAGE_SIZE - 1));
+}
+
+const uint8_t *vcpu_code_ptr(struct vcpu *v, const struct hv_paging *p, uint64_t linear)
+{
+	struct code_walk *w = &v->code_walks[(linear >> PAGE_SHIFT) % CODE_WALKS];
+
+	if (likely(w->page == (linear >> PAGE_SHIFT << 1 | 1) && w->cr3 == p->cr3 && walk_holds(w)))
+		return w->code + (linear & (PAGE_SIZE - 1));
+	return code_walk(v, p->cr3, linear, w);
 }

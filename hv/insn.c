@@ -93,19 +93,25 @@ int vcpu_insn_decode(struct vcpu *v, const struct insn_bytes *in, struct insn *o
 	return err;
 }
 
+const uint8_t *vcpu_code_here(struct vcpu *v, unsigned int n)
+{
+	struct hv_paging p;
+
+	if (unlikely((v->rip & (PAGE_SIZE - 1)) > PAGE_SIZE - n))
+		return NULL;
+	hv_backend->paging_get(v, &p);
+	return likely(is_long64(&p)) ? vcpu_code_ptr(v, &p, v->rip) : NULL;
+}
+
 /* The usual: 64-bit code, an instruction without prefixes, not at a page's end. 0: not so. */
 static unsigned int len_usual(struct vcpu *v, const struct hv_exit *e)
 {
-	struct hv_paging p;
 	const uint8_t *code;
 	uint32_t word;
 
-	if (insn_plain[e->kind].len == 0 || (v->rip & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(word))
+	if (insn_plain[e->kind].len == 0)
 		return 0;
-	hv_backend->paging_get(v, &p);
-	if (!is_long64(&p))
-		return 0;
-	code = vcpu_code_ptr(v, &p, v->rip);
+	code = vcpu_code_here(v, sizeof(word));
 	if (code == NULL)
 		return 0;
 	word = code[0] | (uint32_t)code[1] << 8 | (uint32_t)code[2] << 16 | (uint32_t)code[3] << 24;

@@ -30,6 +30,10 @@ enum insn_mode vcpu_insn_mode(struct vcpu *v);
  */
 const uint8_t *vcpu_code_ptr(struct vcpu *v, const struct hv_paging *p, uint64_t linear);
 
+/** The same at RIP, for at least @n bytes. NULL also for code that is not 64-bit or ends its page
+ *  within @n bytes. */
+const uint8_t *vcpu_code_here(struct vcpu *v, unsigned int n);
+
 /** Bytes at RIP, from the exit or by reading guest memory. 0, -RAY_EFAULT (a #PF is queued),
  *  -RAY_EIO (RIP is not in RAM). */
 int __must_check vcpu_insn_fetch(struct vcpu *v, const struct hv_exit *e, struct insn_bytes *out);

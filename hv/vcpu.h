@@ -16,6 +16,8 @@
 #include "hv/backend.h"
 #include "hv/decode.h"
 #include "hv/exit.h"
+#include "hv/gbus.h"
+#include "hv/mov.h"
 #include "hv/regs.h"
 #include "hv/vdev.h"
 #include "kernel/lib/types.h"
@@ -54,6 +56,20 @@ struct insn_cache_entry {
 struct insn_cache {
 	struct insn_cache_entry entry[INSN_CACHE_SIZE];
 	uint32_t next;
+};
+
+/*
+ * The way through the guest's tables to a page of its code: where each entry lies and what it
+ * said. While CR3 is the same and all of them say the same, they lead to the same page.
+ */
+#define CODE_WALKS       4u
+#define CODE_WALK_LEVELS 4u
+struct code_walk {
+	uint64_t page; /* linear address / 4 KiB * 2 + 1; 0: empty */
+	uint64_t cr3;
+	const volatile uint64_t *at[CODE_WALK_LEVELS];
+	uint64_t entry[CODE_WALK_LEVELS];
+	const uint8_t *code; /* the page's beginning */
 };
 
 struct vcpu {
@@ -109,6 +125,9 @@ struct vcpu {
 	uint64_t io_unknown;    /* accesses nobody answered */
 	uint64_t halt_count;
 	struct insn_cache insn_cache;
+	struct code_walk code_walks[CODE_WALKS]; /* slots by page */
+	struct gbus_hit port_hit, mmio_hit;
+	struct mov_form mov_forms[MOV_FORMS]; /* slots by RIP, valid by bytes (hv/mov.h) */
 	struct cpuid_model *cpuid;
 	struct waitq wait;      /* the thread sleeps here: halted, waiting for SIPI, parked */
 	bool blocking;          /* asleep of its own will, not preempted */
@@ -182,10 +201,9 @@ void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]
 int vcpu_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value, bool fast);
 int vcpu_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast);
 
-/** One port access through the bus; unanswered reads give all ones. False: fast refused. */
-bool vcpu_port_access(struct vcpu *v, uint16_t port, unsigned int size, bool write, uint64_t *data,
-		      bool fast);
-/** The same for MMIO: 0; -RAY_EAGAIN: fast refused; -RAY_EFAULT: nobody there. */
-int vcpu_mmio_access(struct vcpu *v, gpa_t gpa, unsigned int size, bool write, uint64_t *data, bool fast);
+/** One port access through the bus; unanswered reads give all ones. Context: IRQs on. */
+void vcpu_port_access(struct vcpu *v, uint16_t port, unsigned int size, bool write, uint64_t *data);
+/** The same for MMIO: 0, or -RAY_EFAULT: nobody there. */
+int vcpu_mmio_access(struct vcpu *v, gpa_t gpa, unsigned int size, bool write, uint64_t *data);
 
 #endif

@@ -4,6 +4,7 @@
 #include "kernel/arch/preempt.h"
 #include "kernel/counter.h"
 #include "kernel/panic.h"
+#include "kernel/sched/epoch.h"
 #include "kernel/sched/epoch_logic.h"
 #include "kernel/sched/sched_priv.h"
 #include "kernel/sched/thread.h"
@@ -12,23 +13,23 @@
 
 COUNTER(freed, "epoch.freed", "objects freed after their readers had left");
 
-static uint64_t global_epoch = EPOCH_FIRST;
+uint64_t epoch_now = EPOCH_WORD(1);
 static struct epoch_entry *retired; /* pushed by any CPU, taken whole by housekeeping */
 static struct epoch_entry *waiting; /* housekeeping's own */
 
 void epoch_enter(void)
 {
 	struct cpu *c;
-	uint64_t global;
+	uint64_t now;
 
 	preempt_count_inc();
 	c = this_cpu();
-	global = __atomic_load_n(&global_epoch, __ATOMIC_ACQUIRE);
+	now = __atomic_load_n(&epoch_now, __ATOMIC_ACQUIRE);
 	/*
 	 * A full barrier: the word is visible before anything in the section is read. Whoever
 	 * retires does the reverse: takes out of sight, full barrier, reads the words.
 	 */
-	__atomic_exchange_n(&c->epoch, epoch_word_enter(c->epoch, global), __ATOMIC_SEQ_CST);
+	__atomic_exchange_n(&c->epoch, epoch_word_enter(c->epoch, now), __ATOMIC_SEQ_CST);
 }
 
 void epoch_leave(void)
@@ -53,7 +54,7 @@ static bool epoch_passed(uint64_t epoch)
 /* The epoch in which an object just taken out of sight may have been seen last. */
 static uint64_t epoch_retire(void)
 {
-	return __atomic_fetch_add(&global_epoch, 1, __ATOMIC_SEQ_CST);
+	return __atomic_fetch_add(&epoch_now, EPOCH_STEP, __ATOMIC_SEQ_CST);
 }
 
 void epoch_call(struct epoch_entry *e, void (*fn)(struct epoch_entry *e))

@@ -22,6 +22,8 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
+#include "kernel/sched/epoch.h"
+#include "kernel/sched/epoch_logic.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 #include "kernel/time/time.h"
@@ -122,6 +124,7 @@ void kfree(void *p)
 /* --- scheduling: one thread, nobody waits --- */
 
 static int fake_epoch_depth;
+uint64_t epoch_now = EPOCH_WORD(1);
 
 void epoch_enter(void)
 {
@@ -147,7 +150,7 @@ void thread_yield(void)
 
 void epoch_synchronize(void)
 {
-	assert(fake_epoch_depth == 0);
+	assert(fake_epoch_depth == 0 && this_cpu()->epoch == 0);
 }
 
 /* --- a VM made of memory, bus and backend vCPUs --- */

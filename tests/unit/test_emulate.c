@@ -1,5 +1,5 @@
-/* UNIT: hv/emulate.c hv/insn.c hv/decode.c hv/gwalk.c hv/event.c hv/access.c hv/gbus.c hv/gmem.c
- * hv/stage2.c tests/host/fake_backend.c
+/* UNIT: hv/emulate.c hv/mov.c hv/exit_io.c hv/insn.c hv/decode.c hv/gwalk.c hv/event.c hv/access.c
+ * hv/gbus.c hv/gmem.c hv/stage2.c tests/host/fake_backend.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* Instructions that touch devices, run against a recording device; the guest's page tables. */
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "hv/emulate.h"
+#include "hv/exit_priv.h"
 #include "hv/insn.h"
 #include "tests/host/fake_hv.h"
 
@@ -48,6 +49,18 @@ bool vlapic_mmio(struct vcpu *vcpu, uint32_t off, bool write, uint32_t *value, b
 	else
 		*value = 0x50014 + off;
 	return true;
+}
+
+void vcpu_request(struct vcpu *vcpu, uint64_t bits)
+{
+	vcpu->requests |= bits;
+}
+
+enum hv_disposition exit_unexpected(struct vcpu *vcpu, struct hv_exit *e)
+{
+	(void)vcpu;
+	(void)e;
+	return HV_STOP;
 }
 
 void vm_end(struct vm *m, enum vm_end how, const char *fmt, ...)
@@ -126,15 +139,15 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int run(const char *code, size_t n, uint32_t access, bool fast)
+static int run(const char *code, size_t n, uint32_t access)
 {
 	struct hv_exit e = { .kind = HV_EXIT_STAGE2, .u.s2 = { .gpa = GPA(DEVICE + 8), .access = access } };
 
 	assert_int_equal(gmem_write(&vm->mem, GPA(CODE), code, n), 0);
 	v->rip = CODE;
-	return emulate_mmio(v, &e, e.u.s2.gpa, fast);
+	return emulate_mmio(v, &e, e.u.s2.gpa);
 }
-#define RUN(code, access) run(code, sizeof(code) - 1, access, false)
+#define RUN(code, access) run(code, sizeof(code) - 1, access)
 #define LOAD  HV_ACCESS_READ
 #define STORE HV_ACCESS_WRITE
 
@@ -233,17 +246,93 @@ static void strings(void **state)
 	v->inject.valid = false;
 }
 
+/* The exit handler's way; true: done without the thread. */
+static bool run_fast(uint64_t gpa, uint32_t access)
+{
+	struct hv_exit e = { .kind = HV_EXIT_STAGE2, .u.s2 = { .gpa = GPA(gpa), .access = access } };
+
+	v->rip = CODE;
+	return exit_stage2_fast(v, &e) == HV_RESUME;
+}
+
+static void a_move_met_before_needs_no_decoder(void **state)
+{
+	(void)state;
+	v->gpr[GPR_RAX] = 0x1122334455667788;
+	assert_false(run_fast(DEVICE + 8, STORE)); /* zeros are no move */
+	assert_int_equal(RUN("\x89\x03", STORE), 0);
+	assert_true(run_fast(DEVICE + 0x10, STORE));
+	assert_int_equal(v->rip, CODE + 2);
+	assert_int_equal(last_offset, 0x10);
+	assert_int_equal(reg_value, 0x55667788);
+	/* Neither the next page nor what lies across the window's end. */
+	assert_false(run_fast(DEVICE + 0x1000, STORE));
+	assert_false(run_fast(DEVICE + 0xffd, STORE));
+	assert_true(run_fast(DEVICE + 0xffc, STORE));
+	/* A load did not execute these bytes. */
+	assert_false(run_fast(DEVICE + 8, LOAD));
+	/* Other bytes in the same place, sign extension, high byte. */
+	assert_int_equal(gmem_write(&vm->mem, GPA(CODE), "\x0f\xbe\x03", 3), 0);
+	assert_false(run_fast(DEVICE + 8, LOAD));
+	reg_value = 0x80;
+	assert_int_equal(RUN("\x0f\xbe\x03", LOAD), 0);
+	v->gpr[GPR_RAX] = ~0ull;
+	assert_true(run_fast(DEVICE + 8, LOAD));
+	assert_int_equal(v->gpr[GPR_RAX], 0xffffff80);
+	assert_int_equal(v->rip, CODE + 3);
+	assert_int_equal(RUN("\x8a\x23", LOAD), 0); /* mov (%rbx), %ah */
+	v->gpr[GPR_RAX] = ~0ull;
+	assert_true(run_fast(DEVICE + 8, LOAD));
+	assert_int_equal(v->gpr[GPR_RAX], 0xffffffffffff80ff);
+}
+
+static void a_hit_ends_with_the_range(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("\x89\x03", STORE), 0);
+	assert_true(run_fast(DEVICE + 8, STORE));
+	gbus_mmio_del(&vm->bus, &mmio);
+	writes = 0;
+	assert_false(run_fast(DEVICE + 8, STORE));
+	assert_int_equal(writes, 0);
+	assert_int_equal(gbus_mmio_add(&vm->bus, &mmio), 0);
+}
+
+static void code_is_found_anew_when_tables_change(void **state)
+{
+	(void)state;
+	assert_int_equal(RUN("\x89\x03", STORE), 0);
+	assert_true(run_fast(DEVICE + 8, STORE));
+	/* The same linear page now shows other bytes. */
+	assert_int_equal(gmem_write(&vm->mem, GPA(0x7000), "\x90\x90", 2), 0);
+	poke64(PML4 + 0x3000 + 8 * (CODE >> 12), 0x7000 | 7);
+	assert_false(run_fast(DEVICE + 8, STORE));
+	poke64(PML4 + 0x3000 + 8 * (CODE >> 12), CODE | 7);
+	assert_true(run_fast(DEVICE + 8, STORE));
+	/* The same through another root. */
+	poke64(PML4 + 0x8000, (PML4 + 0x9000) | 7);
+	poke64(PML4 + 0x9000, (PML4 + 0xa000) | 7);
+	poke64(PML4 + 0xa000, 0x200000 | 0x87);
+	hv_backend->reg_set(v, HV_REG_CR3, PML4 + 0x8000);
+	assert_false(run_fast(DEVICE + 8, STORE));
+	assert_int_equal(gmem_write(&vm->mem, GPA(0x200000 + CODE), "\x89\x03", 2), 0);
+	assert_true(run_fast(DEVICE + 8, STORE));
+	hv_backend->reg_set(v, HV_REG_CR3, PML4 + 0xb000);
+	assert_false(run_fast(DEVICE + 8, STORE));
+}
+
 static void fast_path_changes_nothing_when_refused(void **state)
 {
 	(void)state;
-	refuse_fast = true;
 	v->gpr[GPR_RAX] = 1;
-	assert_int_equal(run("\x89\x03", 2, STORE, true), -RAY_EAGAIN);
+	assert_int_equal(RUN("\x89\x03", STORE), 0);
+	writes = 0;
+	refuse_fast = true;
+	assert_false(run_fast(DEVICE + 8, STORE));
 	assert_int_equal(v->rip, CODE);
-	assert_int_equal(run("\x09\x03", 2, STORE, true), -RAY_EAGAIN);
-	assert_int_equal(reads + writes, 0);
-	assert_int_equal(run("\x89\x03", 2, STORE, false), 0);
-	assert_int_equal(writes, 1);
+	assert_int_equal(writes, 0);
+	assert_true(run_fast(0xfee00030, STORE)); /* the xAPIC's page needs no hit */
+	assert_int_equal(lapic_written, 1);
 }
 
 static void odd_forms_are_refused(void **state)
@@ -257,7 +346,7 @@ static void odd_forms_are_refused(void **state)
 	struct hv_exit e = { .kind = HV_EXIT_STAGE2, .u.s2 = { .gpa = GPA(DEVICE) } };
 	poke64(PML4 + 0x3000 + 8 * 100, DEVICE | 7);
 	v->rip = 100 << 12;
-	assert_int_equal(emulate_mmio(v, &e, e.u.s2.gpa, false), -RAY_ENOSYS);
+	assert_int_equal(emulate_mmio(v, &e, e.u.s2.gpa), -RAY_ENOSYS);
 }
 
 static void nobody_there_reads_as_ones(void **state)
@@ -267,13 +356,13 @@ static void nobody_there_reads_as_ones(void **state)
 	(void)state;
 	assert_int_equal(gmem_write(&vm->mem, GPA(CODE), "\x8b\x03", 2), 0);
 	v->rip = CODE;
-	assert_int_equal(emulate_mmio(v, &e, e.u.s2.gpa, false), 0);
+	assert_int_equal(emulate_mmio(v, &e, e.u.s2.gpa), 0);
 	assert_int_equal(v->gpr[GPR_RAX], 0xffffffff);
 	assert_int_equal(v->io_unknown, 1);
 	e.u.s2.gpa = GPA(0xfee00030);
 	v->rip = CODE;
 	e.insn_len = 0;
-	assert_int_equal(emulate_mmio(v, &e, e.u.s2.gpa, true), 0);
+	assert_int_equal(emulate_mmio(v, &e, e.u.s2.gpa), 0);
 	assert_int_equal(v->gpr[GPR_RAX], 0x50044);
 }
 
@@ -436,6 +525,9 @@ int main(void)
 		T(moves),
 		T(arithmetic),
 		T(strings),
+		T(a_move_met_before_needs_no_decoder),
+		T(a_hit_ends_with_the_range),
+		T(code_is_found_anew_when_tables_change),
 		T(fast_path_changes_nothing_when_refused),
 		T(odd_forms_are_refused),
 		T(nobody_there_reads_as_ones),

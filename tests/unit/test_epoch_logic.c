@@ -14,11 +14,11 @@ static void test_nesting(void **state)
 	uint64_t w = 0;
 
 	(void)state;
-	w = epoch_word_enter(w, 7);
-	assert_true(epoch_word_blocks(w, 7));
+	w = epoch_word_enter(w, EPOCH_WORD(7));
+	assert_true(epoch_word_blocks(w, EPOCH_WORD(7)));
 	/* An inner section does not take over a newer epoch. */
-	w = epoch_word_enter(w, 9);
-	assert_true(epoch_word_blocks(w, 7));
+	w = epoch_word_enter(w, EPOCH_WORD(9));
+	assert_true(epoch_word_blocks(w, EPOCH_WORD(7)));
 	w = epoch_word_leave(w);
 	assert_true(w != 0);
 	w = epoch_word_leave(w);
@@ -27,13 +27,13 @@ static void test_nesting(void **state)
 
 static void test_who_blocks(void **state)
 {
-	uint64_t w = epoch_word_enter(0, 5);
+	uint64_t w = epoch_word_enter(0, EPOCH_WORD(5));
 
 	(void)state;
-	assert_false(epoch_word_blocks(0, 100));
-	assert_false(epoch_word_blocks(w, 4)); /* retired before it came */
-	assert_true(epoch_word_blocks(w, 5));
-	assert_true(epoch_word_blocks(w, 6));
+	assert_false(epoch_word_blocks(0, EPOCH_WORD(100)));
+	assert_false(epoch_word_blocks(w, EPOCH_WORD(4))); /* retired before it came */
+	assert_true(epoch_word_blocks(w, EPOCH_WORD(5)));
+	assert_true(epoch_word_blocks(w, EPOCH_WORD(6)));
 }
 
 int main(void)
