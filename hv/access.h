@@ -12,20 +12,24 @@
 #include "kernel/sched/epoch.h"
 
 /**
- * Serve @a (all but offset filled in) through the hit @h: the epoch section lasts as long as
- * the call, which never sleeps.
+ * One access through the hit @h: the epoch section lasts as long as the device's function,
+ * which never sleeps.
+ * @data  as struct gbus_access has it
  * Returns: false when nothing has happened and the thread has to do it.
  */
-static inline bool access_fast(struct vcpu *v, struct gbus_access *a, const struct gbus_hit *h)
+static inline bool access_fast(struct vcpu *v, const struct gbus_hit *h, uint64_t addr,
+			       unsigned int size, bool write, uint64_t *data)
 {
-	struct gbus_range *r;
 	bool done = false;
 
 	epoch_enter_irqoff();
-	r = gbus_hit_find(&v->vm->bus, h, a->addr, a->size);
-	if (likely(r != NULL)) {
-		a->offset = (uint32_t)(a->addr - r->base);
-		done = r->fn(r, v, a, true);
+	if (likely(gbus_hit_holds(&v->vm->bus, h, addr, size))) {
+		struct gbus_range *r = h->range;
+		struct gbus_access a = { .addr = addr, .offset = (uint32_t)(addr - r->base),
+					 .size = (uint8_t)size, .write = write, .data = *data };
+
+		done = r->fn(r, v, &a, true);
+		*data = a.data;
 	}
 	epoch_leave_irqoff();
 	return done;

@@ -10,25 +10,25 @@
 
 /* --- ports --- */
 
+static const uint32_t io_mask[] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff };
+
 static uint64_t in_merge(uint64_t rax, uint64_t data, unsigned int size)
 {
 	if (size == 4)
 		return (uint32_t)data; /* 32-bit results clear the upper half */
-	uint64_t mask = mov_size_mask(size);
-
-	return (rax & ~mask) | (data & mask);
+	return (rax & ~(uint64_t)io_mask[size]) | (data & io_mask[size]);
 }
 
 enum hv_disposition exit_io_fast(struct vcpu *v, struct hv_exit *e)
 {
 	const struct hv_exit_io *io = &e->u.io;
-	struct gbus_access a = { .addr = io->port, .size = io->size, .write = !io->in,
-				 .data = v->gpr[GPR_RAX] & mov_size_mask(io->size) };
+	uint64_t data = v->gpr[GPR_RAX] & io_mask[io->size];
 
-	if (unlikely(io->string) || unlikely(!access_fast(v, &a, &v->port_hit)))
+	if (unlikely(io->string) ||
+	    unlikely(!access_fast(v, &v->port_hit, io->port, io->size, !io->in, &data)))
 		return HV_THREAD;
 	if (io->in)
-		v->gpr[GPR_RAX] = in_merge(v->gpr[GPR_RAX], a.data, io->size);
+		v->gpr[GPR_RAX] = in_merge(v->gpr[GPR_RAX], data, io->size);
 	(void)vcpu_advance(v, e); /* the CPU has told the length */
 	return HV_RESUME;
 }
@@ -36,7 +36,7 @@ enum hv_disposition exit_io_fast(struct vcpu *v, struct hv_exit *e)
 enum hv_disposition exit_io_thread(struct vcpu *v, struct hv_exit *e)
 {
 	const struct hv_exit_io *io = &e->u.io;
-	uint64_t data = v->gpr[GPR_RAX] & mov_size_mask(io->size);
+	uint64_t data = v->gpr[GPR_RAX] & io_mask[io->size];
 
 	if (io->string)
 		return emulate_string_io(v, e) == 0 ? HV_RESUME : exit_unexpected(v, e);
@@ -66,21 +66,23 @@ static const struct mov_form *mov_here(struct vcpu *v)
 }
 
 /* A page of RAM under the xAPIC's answers itself, and faults only while it is dirty-logged. */
-static bool lapic_fast(struct vcpu *v, struct gbus_access *a)
+static bool lapic_fast(struct vcpu *v, gpa_t gpa, bool write, uint64_t *data)
 {
-	uint32_t value = (uint32_t)a->data;
-	bool done = gmem_page_ptr(&v->vm->mem, GPA(a->addr)) == NULL &&
-		    vlapic_mmio(v, (uint32_t)(a->addr & (PAGE_SIZE - 1)), a->write, &value, true);
+	uint32_t value = (uint32_t)*data;
+	bool done = gmem_page_ptr(&v->vm->mem, gpa) == NULL &&
+		    vlapic_mmio(v, (uint32_t)(gpa.v & (PAGE_SIZE - 1)), write, &value, true);
 
-	a->data = value;
+	*data = value;
 	return done;
 }
 
 enum hv_disposition exit_stage2_fast(struct vcpu *v, struct hv_exit *e)
 {
 	uint32_t access = e->u.s2.access;
+	gpa_t gpa = e->u.s2.gpa;
 	bool write = (access & HV_ACCESS_WRITE) != 0;
 	const struct mov_form *f;
+	uint64_t data = 0;
 	bool done;
 
 	if (unlikely((access & (HV_ACCESS_EXEC | HV_ACCESS_PTWALK)) != 0))
@@ -89,16 +91,16 @@ enum hv_disposition exit_stage2_fast(struct vcpu *v, struct hv_exit *e)
 	/* Other bytes may stand there by now than those the CPU executed. */
 	if (unlikely(f == NULL) || unlikely(f->store != write))
 		return HV_THREAD;
-	struct gbus_access a = { .addr = e->u.s2.gpa.v, .size = f->size, .write = write,
-				 .data = write ? mov_form_value(f, v->gpr) : 0 };
-	if (unlikely(access_is_lapic(v, e->u.s2.gpa)))
-		done = lapic_fast(v, &a);
+	if (write)
+		data = mov_form_value(f, v->gpr);
+	if (unlikely(access_is_lapic(v, gpa)))
+		done = lapic_fast(v, gpa, write, &data);
 	else
-		done = access_fast(v, &a, &v->mmio_hit);
+		done = access_fast(v, &v->mmio_hit, gpa.v, f->size, write, &data);
 	if (unlikely(!done))
 		return HV_THREAD;
 	if (!write)
-		mov_form_load(f, v->gpr, a.data);
+		mov_form_load(f, v->gpr, data);
 	e->insn_len = f->len;
 	(void)vcpu_advance(v, e);
 	return HV_RESUME;

@@ -84,17 +84,15 @@ static inline void gbus_range_put(struct gbus_range *r)
 	__atomic_sub_fetch(&r->users, 1, __ATOMIC_RELEASE);
 }
 
-/** The range of @h if the bus is as it was and [addr, addr+size) lies in the window, else NULL.
- *  Context: epoch section. */
-static inline struct gbus_range *gbus_hit_find(const struct gbus *b, const struct gbus_hit *h,
-					       uint64_t addr, unsigned int size)
+/** Whether the bus is as it was and [addr, addr+size) lies in the window of @h; then h->range
+ *  may be used until the end of the section. Context: epoch section. */
+static inline bool gbus_hit_holds(const struct gbus *b, const struct gbus_hit *h, uint64_t addr,
+				  unsigned int size)
 {
 	uint64_t off = addr - h->base; /* huge below it */
 
-	if (likely(__atomic_load_n(&b->generation, __ATOMIC_ACQUIRE) == h->generation &&
-		   off < h->len && size <= h->len - off))
-		return h->range;
-	return NULL;
+	return __atomic_load_n(&b->generation, __ATOMIC_ACQUIRE) == h->generation &&
+	       off < h->len && size <= h->len - off;
 }
 
 /** The range holding [addr, addr+size), or NULL. Context: epoch section. */
