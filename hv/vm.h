@@ -77,6 +77,8 @@ struct vm {
 	volatile uint64_t end_count; /* times the reaper has taken it down */
 	char reason[128];           /* why it stopped, for list and markers */
 	uint64_t started_ns;
+	uint64_t start_tsc;         /* when its start was asked for */
+	uint64_t first_output_tsc;  /* of its console's first byte since; 0: none yet */
 	uint64_t crash_count, reset_count;
 };
 

@@ -232,6 +232,8 @@ static int vm_info_run(struct cmd_ctx *ctx, int argc, char **argv)
 	record_u64(&r, "resets", vm->reset_count);
 	if (is_up(vm)) {
 		record_u64(&r, "uptime_s", (time_now() - vm->started_ns) / 1000000000ull);
+		if (vm->first_output_tsc != 0)
+			record_u64(&r, "ticks_to_output", vm->first_output_tsc - vm->start_tsc);
 		record_size(&r, "memory_held", vm->mem.bytes);
 		record_size(&r, "page_tables", vm->mem.s2.table_pages * PAGE_SIZE);
 	}

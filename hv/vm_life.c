@@ -10,6 +10,7 @@
 #include "hv/pv.h"
 #include "hv/vcpu_priv.h"
 #include "hv/vm_priv.h"
+#include "kernel/arch/cpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"
 #define LOG_TAG "vm"
@@ -45,6 +46,8 @@ int vm_start_locked(struct vm *vm, char *why, size_t why_len)
 		ray_snprintf(why, why_len, "'%s' is %s already", vm->def.name, vm_state_name(vm->state));
 		return -RAY_EBUSY;
 	}
+	vm->start_tsc = rdtsc();
+	vm->first_output_tsc = 0;
 	vm->ending = VM_END_NONE;
 	vm->end_claimed = 0;
 	vm->reason[0] = '\0';

@@ -194,8 +194,6 @@ static const struct init_step steps[] = {
 
 void kernel_main(const struct boot_info *bi)
 {
-	uint64_t entry = rdtsc();
-
 	console_early_init();
 	marker_print(MARKER_BOOT_KERNEL_LOADED, "version=%s", RAYOS_VERSION);
 	panic_init();
@@ -210,6 +208,6 @@ void kernel_main(const struct boot_info *bi)
 		else
 			log_dbg("%s is up", steps[i].name);
 	}
-	log_info("kernel is up tsc_ticks=%lu", rdtsc() - entry);
+	log_info("kernel is up tsc_ticks=%lu", rdtsc() - kernel_entry_tsc);
 	thread_exit();
 }

@@ -14,7 +14,8 @@
 	  "page allocator and heap work")                                                              \
 	M(BOOT_SUBSYSTEMS_READY, "BOOT_MARKER:SUBSYSTEMS_READY", "cpus",                             \
 	  "interrupts, CPUs, time, threads, PCI and ACPI work")                                        \
-	M(BOOT_SHELL_READY, "BOOT_MARKER:SHELL_READY", "", "the shell prints its first prompt")       \
+	M(BOOT_SHELL_READY, "BOOT_MARKER:SHELL_READY", "tsc_ticks",                                  \
+	  "the shell prints its first prompt, so many ticks after the kernel's entry")                 \
 	M(VMM_BACKEND_READY, "VMM:BACKEND_READY", "backend", "svm, vmx or none")                      \
 	M(VM_DEFINED, "VM:DEFINED", "name", "a VM definition was accepted")                           \
 	M(VM_STARTED, "VM:STARTED", "name", "the first vCPU is about to run")                         \

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "kernel/arch/cpu.h"
+#include "kernel/arch/start.h"
 #include "kernel/cmd.h"
 #include "kernel/console.h"
 #include "kernel/lib/fmt.h"
@@ -153,7 +155,7 @@ static void session_main(void *arg)
 	struct session *s = arg;
 
 	sink_puts(&s->out, "\nRayOS: type 'help' for the commands, Tab to complete.\n");
-	marker_print(MARKER_BOOT_SHELL_READY, "");
+	marker_print(MARKER_BOOT_SHELL_READY, "tsc_ticks=%lu", rdtsc() - kernel_entry_tsc);
 	prompt(s);
 	for (;;) {
 		int c = io_read(&s->io, UINT64_MAX);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "devices/virt/virt.h"
+#include "kernel/arch/cpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
 #include "kernel/time/time.h"
@@ -133,6 +134,8 @@ static void log_byte(struct vuart *u, uint8_t byte)
 {
 	uint64_t at = u->written;
 
+	if (unlikely(at == 0))
+		u->dev.vm->first_output_tsc = rdtsc();
 	__atomic_store_n(&u->log[at % VUART_LOG_SIZE], byte, __ATOMIC_RELAXED);
 	__atomic_store_n(&u->written, at + 1, __ATOMIC_SEQ_CST);
 	if (unlikely(u->waiting))

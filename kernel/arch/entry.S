@@ -9,6 +9,9 @@
 kernel_entry:
 	cli
 	cld
+	rdtsc
+	movl	%eax, kernel_entry_tsc(%rip)
+	movl	%edx, kernel_entry_tsc + 4(%rip)
 	leaq	boot_stack_top(%rip), %rsp
 	xorl	%ebp, %ebp
 	pushq	%rbp		/* ends the frame-pointer chain, keeps 16-byte alignment */

@@ -11,6 +11,8 @@
 /* Named by the compiler (-mstack-protector-guard=global). */
 uintptr_t __stack_chk_guard;
 
+uint64_t kernel_entry_tsc;
+
 #define CPUID_1_ECX_RDRAND (1u << 30)
 #define MIX_MULTIPLIER     0xff51afd7ed558ccdull /* finaliser of MurmurHash3 */
 

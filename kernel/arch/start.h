@@ -10,6 +10,9 @@
 
 struct boot_info;
 
+/** The TSC at the kernel's first instructions. */
+extern uint64_t kernel_entry_tsc;
+
 /** Called by entry.S on the boot stack. */
 void arch_start(const struct boot_info *bi) __noreturn;
 

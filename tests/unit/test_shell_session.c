@@ -17,6 +17,7 @@
 #include "kernel/cmd.h"
 #include "kernel/console.h"
 #include "kernel/marker.h"
+#include "kernel/arch/start.h"
 #include "kernel/sched/thread.h"
 #include "kernel/selftest.h"
 #include "kernel/smbios/smbios.h"
@@ -29,6 +30,8 @@ const struct smbios_info *smbios_info(void)
 {
 	return &machine;
 }
+
+uint64_t kernel_entry_tsc;
 
 static char screen[32768];
 static size_t screen_len;
@@ -90,9 +93,12 @@ void marker_print(enum marker m, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	if (m == MARKER_BOOT_SHELL_READY)
+		assert_int_equal(strncmp(line, "tsc_ticks=", 10), 0);
 	screen_len += (size_t)snprintf(screen + screen_len, sizeof(screen) - screen_len,
 	                               "<marker %s %s>\n",
-	                               m == MARKER_BOOT_SHELL_READY ? "ready" : "selftest", line);
+	                               m == MARKER_BOOT_SHELL_READY ? "ready" : "selftest",
+	                               m == MARKER_BOOT_SHELL_READY ? "" : line);
 }
 
 /* Runs until Ctrl-C, counting polls; then asks for one raw byte. */

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What scripts/bench measures: images, boots, and the numbers read from them.
+
+One boot measures as much as it can: mitigations are chosen at boot, so each backend takes two.
+All values are instruction counts where the unit says so: under QEMU's -icount and in Bochs the
+TSC counts instructions.
+"""
+
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from .console import Console
+from .machine import TOP, Config, machine
+from .shell import Shell
+
+KERNEL_BASE = 0xFFFFFFFF80000000
+KIB, MIB = 1 << 10, 1 << 20
+RAM = 2048 * MIB
+MITIGATIONS_COST = 130
+
+# name: (limit in Bochs, limit in QEMU); None: not measured there
+EXIT_LIMITS = {
+    "cpuid": (220, 420), "hypercall": (180, 400), "msr_read": (220, 420),
+    "msr_denied": (320, 320), "port_out": (280, 280), "mmio_write": (600, 600),
+    "x2apic_eoi": (220, 420), "tsc_deadline": (450, 650), "self_ipi": (850, 1200),
+    "kick": (600, 600), "hlt_timer_late": (None, 800), "touch_4k": (10, 10),
+}
+
+EXITS_CONF = """[rayos]
+mitigations = {mitigations}
+[boot]
+module = bench.elf
+{modules}
+[vm bench]
+kernel = bench.elf
+cmdline = {cmdline}
+memory = 128M
+vcpus = 1
+testdev = yes
+"""
+MEMORY_VMS = 3
+MEMORY_VM_BYTES = 32 * MIB
+MEMORY_CONF = "".join(f"[vm memory{n}]\nkernel = memory.elf\ncmdline = id={n}\nmemory = 32M\n"
+                      for n in range(MEMORY_VMS))
+LINUX_CONF = """[vm linux]
+kernel = vmlinuz
+initrd = initrd.img
+cmdline = quiet console=ttyS0
+memory = 256M
+vcpus = 1
+"""
+INITRD_BYTES = 3 * MIB
+INIT_LINE = "bench init is up"  # tests/bench/init
+IDLE_SETTLE, IDLE_SECONDS = 120, 1000  # of guest time
+IDLE_POLL = 3  # seconds here, as each look wakes the machine
+
+
+class NotMeasured(Exception):
+    """A boot went well and yet a number is missing or cannot be trusted."""
+
+
+def emulator_version(backend):
+    if backend == "svm":
+        done = subprocess.run(["qemu-system-x86_64", "--version"], check=True,
+                              stdout=subprocess.PIPE).stdout.decode()
+        return "qemu " + re.search(r"version (\S+)", done).group(1)
+    package = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "bochs"], check=False,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
+    return "bochs " + (package.split("+")[0] or "unknown")
+
+
+def make_image(folder, conf, *modules):
+    (folder / "rayos.conf").write_text(conf)
+    command = [TOP / "scripts/mkiso", "--conf", folder / "rayos.conf", "-o", folder / "bench.iso"]
+    for module in modules:
+        command += ["--module", module]
+    subprocess.run(command, check=True)
+    return folder / "bench.iso"
+
+
+def make_initrd(folder):
+    """The measured guest's: busybox and our init, brought to its exact size by a file."""
+    output, padding = folder / "initrd.img", folder / "padding"
+    for size in (0, None):
+        padding.write_bytes(b"\0" * (INITRD_BYTES - output.stat().st_size if size is None else 0))
+        subprocess.run([TOP / "scripts/mkinitrd", "--busybox", TOP / "build/deps/busybox/busybox",
+                        "--init", TOP / "tests/bench/init", "--module", padding, "-o", output],
+                       check=True)
+    if output.stat().st_size != INITRD_BYTES:
+        raise NotMeasured(f"the initrd has {output.stat().st_size} bytes, not {INITRD_BYTES}")
+    return output
+
+
+# ---- what needs no emulator ---------------------------------------------------------------
+
+def third_party_bytes():
+    """Bytes of the kernel that the linker took from third-party archives."""
+    total = 0
+    text = (TOP / "build/kernel.map").read_text()
+    text = text[text.index("Linker script and memory map"):]
+    # " .text.x  0xaddress  0xsize  build/libzydis.a(Decoder.o)", name and rest on two lines if long
+    for address, size in re.findall(r"(0x[0-9a-f]{16})\s+(0x[0-9a-f]+) build/lib\w+\.a\(", text):
+        if int(address, 16) >= KERNEL_BASE:
+            total += int(size, 16)
+    return total
+
+
+def sizes():
+    """[(name, value, unit, limit)] of the kernel image and the ISO without guests."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        kernel = folder / "kernel.elf"
+        subprocess.run(["strip", "-o", kernel, TOP / "build/kernel.elf"], check=True)
+        third = third_party_bytes()
+        iso = make_image(folder, "")
+        return [("kernel_image", kernel.stat().st_size - third, "bytes", 2 * MIB),
+                ("kernel_third_party", third, "bytes", None),
+                ("iso_without_guests", iso.stat().st_size, "bytes", 8 * MIB)]
+
+
+# ---- one boot -----------------------------------------------------------------------------
+
+def boot_ticks(target):
+    found = re.search(r"SHELL_READY tsc_ticks=(\d+)", target.text())
+    if not found:
+        raise NotMeasured("SHELL_READY carries no tsc_ticks")
+    return [("boot_to_shell", int(found.group(1)), "instructions", 60_000_000)]
+
+
+def start_vm(shell, name):
+    shell.machine.send_line(f"vm start {name}")
+    shell.machine.expect(f"RAYOS_VM:STARTED name={name}", 120)
+    shell.machine.send_line("")
+    shell.machine.settle()
+
+
+def memory(shell):
+    """What the hypervisor takes besides the modules, and each further VM besides its memory."""
+    modules = sum(-(-row["size"] // 4096) * 4096 for row in shell.run("vm modules --json").json)
+    free = [shell.run("mem --json").json["free"]]
+    for number in range(MEMORY_VMS):
+        shell.ok(f"vm start memory{number}", 120)
+        free.append(shell.run("mem --json").json["free"])
+    for number in range(MEMORY_VMS):
+        shell.ok(f"vm kill memory{number}", 60)
+    further = (free[1] - free[-1]) // (MEMORY_VMS - 1) - MEMORY_VM_BYTES
+    return [("memory_hypervisor", RAM - free[0] - modules, "bytes", 24 * MIB + RAM * 8 // 1000),
+            ("memory_vm", further, "bytes", 256 * KIB)]
+
+
+def exits(shell):
+    """{name: value} of the measuring guest."""
+    target = shell.machine
+    start = len(target.log)
+    start_vm(shell, "bench")
+    with Console(shell, "bench", booting=True) as guest:
+        guest.expect("BENCH ready")
+        target.send("g")  # the last that is typed until all is measured
+        guest.expect("GUEST:DONE", 900)
+    text = target.text(start)
+    shell.ok("vm kill bench", 60)
+    values = {name: int(value) for name, value in re.findall(r"^BENCH (\S+) (\d+)", text, re.M)}
+    if re.search(r"^BENCH \S+ lost", text, re.M):
+        raise NotMeasured(f"interrupts were lost:\n{text[-1000:]}")
+    if values.get("hlt_timer_early"):
+        raise NotMeasured(f"{values['hlt_timer_early']} timers came early")
+    return values
+
+
+def linux_start(shell):
+    """From `vm start` to the first byte its console shows, which must be init's."""
+    start_vm(shell, "linux")
+    with Console(shell, "linux", booting=True, prompt="# ") as guest:
+        text = guest.ready(600)
+    said = [line for line in text.splitlines() if line.strip()]
+    if not said or INIT_LINE not in said[0]:
+        raise NotMeasured(f"the guest's console begins otherwise: {said[:3]}")
+    ticks = shell.run("vm info linux --json").json["ticks_to_output"]
+    return [("vm_start_to_init", ticks, "instructions", 1_500_000_000)]
+
+
+def idle_sample(shell):
+    """(guest seconds, {counter: value}) of the idle guest."""
+    seconds = shell.run("vm info linux --json").json["uptime_s"]
+    rows = shell.run("vm stats linux --json").json
+    return seconds, {row["counter"]: row["value"] for row in rows}
+
+
+def idle_sample_after(shell, seconds):
+    """Emulated time runs ahead while nothing runs: wait until it is late enough."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        sample = idle_sample(shell)
+        if sample[0] >= seconds:
+            return sample
+        time.sleep(IDLE_POLL)
+    raise NotMeasured(f"no {seconds} s of guest time passed")
+
+
+def idle(shell):
+    """Exits of a Linux guest that waits at its prompt."""
+    begin, before = idle_sample_after(shell, IDLE_SETTLE)
+    end, after = idle_sample_after(shell, begin + IDLE_SECONDS)
+    done = {name: value - before.get(name, 0) for name, value in after.items()}
+    wakeups = done.pop("halts")
+    for not_an_exit in ("runtime_ns", "msr_denied", "io_unknown"):
+        done.pop(not_an_exit, None)
+    if not wakeups:
+        raise NotMeasured("the idle guest never woke")
+    total = sum(done.values())
+    # What is typed to take the samples ends the guest's run a few times: below a hundredth.
+    unasked = done.get("extint", 0) + done.get("intr-window", 0)
+    return [("idle_unasked_per_wakeup", round(unasked / wakeups, 2), "exits", 0),
+            ("idle_exits_per_wakeup", round(total / wakeups, 2), "exits", 3),
+            ("idle_exits_per_second", round(total / (end - begin), 1), "exits", 35)]
+
+
+def boot(backend, mitigations):
+    """One boot: ({name: value} of exits, [(name, value, unit, limit)] of all else)."""
+    whole = backend == "svm" and mitigations == "off"
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        modules = [TOP / "build/guests/bench.elf"]
+        if whole:
+            modules += [TOP / "build/guests/memory.elf", TOP / "build/deps/linux/vmlinuz",
+                        make_initrd(folder)]
+        conf = EXITS_CONF.format(
+            mitigations=mitigations,
+            modules="".join(f"module = {path.name}\n" for path in modules[1:]),
+            cmdline="linger testdev" + ("" if backend == "svm" else " notimer"))
+        if whole:
+            conf += MEMORY_CONF + LINUX_CONF
+        iso = make_image(folder, conf, *modules)
+        with machine(Config(backend=backend, iso=iso, icount=backend == "svm",
+                            memory=(RAM if whole else 1024 * MIB) // MIB)) as target:
+            shell = Shell(target).wait_ready()
+            if whole:
+                rows += boot_ticks(target) + memory(shell)
+            values = exits(shell)
+            if whole:
+                rows += linux_start(shell) + idle(shell)
+    return values, rows
