@@ -8,7 +8,8 @@
 #define RAYOS_KERNEL_ARCH_RSB_FILL_H
 
 #ifdef __ASSEMBLY__
-#define RSB_FILL_ROUNDS 16
+#define RSB_FILL_ROUNDS 8
+#define RSB_FILL_CALLS  4 /* in a round: fewer instructions than a loop over single calls */
 
 /* Clobbers \count and flags; needs 256 bytes of stack. */
 .macro RSB_FILL count
@@ -16,21 +17,17 @@
 	jz	.Lrsb_done\@
 	movl	$RSB_FILL_ROUNDS, \count
 .Lrsb_round\@:
-	call	.Lrsb_first\@
-.Lrsb_trap1\@:
-	pause
+	.rept	RSB_FILL_CALLS
+	call	771f
+770:	pause
 	lfence
-	jmp	.Lrsb_trap1\@
-.Lrsb_first\@:
-	call	.Lrsb_second\@
-.Lrsb_trap2\@:
-	pause
-	lfence
-	jmp	.Lrsb_trap2\@
-.Lrsb_second\@:
+	jmp	770b
+771:
+	.endr
 	decl	\count
 	jnz	.Lrsb_round\@
-	addq	$(RSB_FILL_ROUNDS * 2 * 8), %rsp
+	addq	$(RSB_FILL_ROUNDS * RSB_FILL_CALLS * 8), %rsp
+	lfence				/* the loop's own branch may have been guessed wrong */
 .Lrsb_done\@:
 .endm
 #endif
