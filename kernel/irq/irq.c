@@ -141,17 +141,45 @@ static int gsi_share(struct irq_handle *h, struct irq_handle *first)
 	return 0;
 }
 
+static unsigned int lines_of(unsigned int cpu)
+{
+	const struct irq_handle *h;
+	unsigned int n = 0;
+
+	list_for_each_entry(h, &all_handles, all)
+		n += h->type == IRQ_TYPE_GSI && h->cpu == cpu;
+	return n;
+}
+
+/* The CPU with the fewest lines: one after another, and what is released leaves no gap. An
+ * IOAPIC entry names eight bits of APIC id. Lock held. */
+static unsigned int line_cpu(void)
+{
+	unsigned int best = 0, fewest = lines_of(0);
+
+	for (unsigned int cpu = 1; cpu < cpu_count() && fewest > 0; cpu++) {
+		unsigned int n = lines_of(cpu);
+
+		if (n < fewest && cpu_get(cpu)->apic_id <= LAPIC_ID_MAX_XAPIC) {
+			best = cpu;
+			fewest = n;
+		}
+	}
+	return best;
+}
+
 /* Lock held. */
 static int gsi_route(struct irq_handle *h)
 {
-	h->cpu = 0;
 	if (use_pic) {
 		h->type = IRQ_TYPE_PIC;
+		h->cpu = 0;
 		h->vector = VECTOR_PIC_BASE + h->gsi;
 		handle_publish(h);
 		pic_level(h->gsi, h->flags & IRQ_F_LEVEL);
 	} else {
 		h->type = IRQ_TYPE_GSI;
+		h->cpu = line_cpu();
 		h->vector = vector_find(h->cpu);
 		if (!h->vector)
 			return -RAY_ENOSPC;

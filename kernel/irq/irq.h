@@ -18,7 +18,8 @@ struct irq_handle; /* one requested interrupt */
 #define IRQ_F_SHARED     (1u << 2)
 
 /**
- * Route a global system interrupt (ISA IRQ numbers after MADT overrides) to a handler.
+ * Route a global system interrupt (ISA IRQ numbers after MADT overrides) to a handler, on the
+ * started CPU that serves the fewest lines.
  * Returns: 0, -RAY_EBUSY, -RAY_ENOSPC, -RAY_ENODEV (no such GSI). Context: thread or init.
  */
 int __must_check irq_gsi_request(struct irq_handle **out, uint32_t gsi, unsigned int flags,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls and timers between the real CPUs. */
+#include <string.h>
+
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/lapic.h"
 #include "kernel/arch/percpu.h"
@@ -71,6 +73,55 @@ static void test_call_storm(struct selftest *t)
 	SELFTEST_CHECK(t, all.count == 50 * n * cpu_count());
 }
 SELFTEST(irq_call_storm, test_call_storm);
+
+/* Lines go to one CPU after another, and a shared one stays where it is. */
+#define LINES	 4u
+#define GSI_ISA	 16u /* below are ISA interrupts, which may be someone's */
+#define GSI_LAST 64u
+
+/* The CPU that serves a line of ours, by what `irq` shows. */
+static unsigned int line_cpu(uint32_t gsi)
+{
+	static struct irq_info info[128];
+	size_t n = MIN(irq_list(info, ARRAY_SIZE(info)), ARRAY_SIZE(info));
+
+	for (size_t i = 0; i < n; i++)
+		if (info[i].gsi == gsi && strcmp(info[i].name, "selftest") == 0)
+			return info[i].cpu;
+	return CPU_MAX;
+}
+
+static void test_lines(struct selftest *t)
+{
+	static struct called c;
+	struct irq_handle *lines[LINES], *second;
+	unsigned int n = 0, cpus = 0;
+	uint64_t seen = 0;
+
+	for (uint32_t gsi = GSI_ISA; gsi < GSI_LAST && n < MIN(LINES, cpu_count()); gsi++) {
+		unsigned int cpu;
+
+		if (irq_gsi_request(&lines[n], gsi, IRQ_F_SHARED, note_call, &c, "selftest") != 0)
+			continue; /* no such pin, or a device's */
+		n++;
+		irq_mask(lines[n - 1]);
+		cpu = line_cpu(gsi);
+		SELFTEST_CHECK(t, cpu < cpu_count());
+		cpus += !(seen & BIT(cpu % CPU_MAX));
+		seen |= BIT(cpu % CPU_MAX);
+		if (irq_gsi_request(&second, gsi, IRQ_F_SHARED, note_call, &c, "second") == 0) {
+			irq_mask(second);
+			SELFTEST_CHECK(t, line_cpu(gsi) == cpu);
+			irq_release(second);
+		}
+	}
+	/* Lines that came before the other CPUs ran are all on the first. */
+	SELFTEST_CHECK(t, n < 2 || cpus + 1 >= n);
+	while (n > 0)
+		irq_release(lines[--n]);
+	sink_printf(t->out, "  lines on %u CPUs\n", cpus);
+}
+SELFTEST(irq_lines, test_lines);
 
 static void test_kick(struct selftest *t)
 {

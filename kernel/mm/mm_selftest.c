@@ -21,7 +21,7 @@
 
 struct wx_walk {
 	struct selftest *t;
-	uint64_t executable, total; /* bytes */
+	uint64_t executable, constant, total; /* bytes */
 };
 
 static uint64_t addr_of(const char *p)
@@ -42,19 +42,30 @@ static bool wx_leaf(void *arg, uint64_t va, uint64_t pte, unsigned int shift)
 		w->executable += 1ull << shift;
 		SELFTEST_CHECK(w->t, va >= addr_of(__text_start) && va < addr_of(__text_end));
 	}
+	if (va >= addr_of(__rodata_start) && va < addr_of(__rodata_end)) {
+		w->constant += 1ull << shift;
+		SELFTEST_CHECK(w->t, !(pte & PTE_W));
+	}
 	return w->t->failures == 0;
 }
 
+/* A table of addresses: the loader relocated it before it made the segment read-only. */
+static const char *const relocated[] = { __text_start, __data_start };
+
 static void test_wx(struct selftest *t)
 {
+	const char *table = (const char *)relocated;
 	struct wx_walk w = { .t = t };
 	uint64_t root = cr3_read() & PTE_ADDR;
 
 	SELFTEST_CHECK(t, root == kspace_root().v);
 	(void)pt_for_each(HPA(root), wx_leaf, &w);
 	SELFTEST_CHECK(t, w.executable == addr_of(__text_end) - addr_of(__text_start));
-	sink_printf(t->out, "  mapped %lu KiB, executable %lu KiB\n", w.total >> 10,
-		    w.executable >> 10);
+	SELFTEST_CHECK(t, w.constant == addr_of(__rodata_end) - addr_of(__rodata_start));
+	SELFTEST_CHECK(t, table >= __rodata_start && table < __rodata_end);
+	SELFTEST_CHECK(t, !kspace_mapped((uint64_t)(uintptr_t)hpa_to_va(va_to_hpa(table)), 1));
+	sink_printf(t->out, "  mapped %lu KiB, executable %lu KiB, constant %lu KiB\n",
+		    w.total >> 10, w.executable >> 10, w.constant >> 10);
 }
 SELFTEST(mm_wx, test_wx);
 

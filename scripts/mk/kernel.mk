@@ -12,8 +12,13 @@ KERNEL_LDFLAGS := -pie --no-dynamic-linker -z text -z max-page-size=4096 -z noex
 .PHONY: kernel
 kernel: $(O)/kernel.elf
 
+# Flags from the command line (DEBUG=1) rebuild what was made with others.
+$(O)/kernel.flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(KCFLAGS)' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
 $(O)/obj/%.c.o: %.c $(BUILD_FILES) scripts/mk/kernel.mk \
-		scripts/mk/hidden.h | $(GEN_HEADERS)
+		scripts/mk/hidden.h $(O)/kernel.flags | $(GEN_HEADERS)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(KCFLAGS) $(KCFLAGS_EXTRA) -MMD -MP -c -o $@ $<

@@ -25,7 +25,7 @@ KFLAGS_BASE := -O2 -g -ffreestanding -fpie -fvisibility=hidden -mno-red-zone \
 KSTACK_PROTECT := -fstack-protector-strong -mstack-protector-guard=global
 KINCLUDE = -nostdinc -isystem kernel/lib/libc -isystem $(GCC_INCLUDE) -I. -I$(GEN)
 
-# DEBUG=1 checks lock order and slow assertions; build it beside: make DEBUG=1 O=build/debug
+# DEBUG=1 checks lock order and slow assertions.
 KDEBUG := $(if $(filter 1,$(DEBUG)),-DRAYOS_DEBUG)
 KCFLAGS  = -std=gnu11 $(KFLAGS_BASE) $(KSTACK_PROTECT) $(KDEBUG) -include scripts/mk/hidden.h \
 	$(KINCLUDE) $(WARN)
