@@ -244,7 +244,7 @@ static void selftest_complete(struct cmd_complete *c, int arg)
 }
 
 SHELL_CMD(selftest, "selftest", "run the tests built into the kernel", .args = "[PREFIX]",
-	  .max_args = 1, .options = "--list", .example = "selftest heap",
+	  .max_args = 1, .options = "--list", .example = "selftest mm_heap",
 	  .run = selftest_cmd_run, .complete = selftest_complete);
 
 /* What the linker collected cannot be checked earlier. Equal names are stepped over as one. */

@@ -4,6 +4,7 @@
 import re
 import shlex
 import subprocess
+import time
 
 import pytest
 
@@ -25,7 +26,8 @@ LAST = ["reboot", "poweroff"]
 
 def fenced(path, kind):
     """The blocks of a document between ```kind and ```."""
-    return re.findall(rf"^```{kind}\n(.*?)^```", path.read_text(), re.M | re.S)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(), re.M | re.S)
+    return [text for name, text in blocks if name == kind]
 
 
 def documented():
@@ -58,7 +60,7 @@ def test_examples_of_the_shell_reference(shell):
             assert result.status == 0, f"{line!r}: {result.text}"
             continue
         machine.send_line(line)
-        machine.settle()
+        time.sleep(1)
         machine.send(answer + ("\r" if answer.isprintable() else ""))
         machine.expect(PROMPT, 30)
     machine.send_line("reboot")
