@@ -127,4 +127,4 @@ bench: iso guests
 	$(Q)scripts/bench $(BENCH_ARGS)
 
 soak: iso guests
-	$(Q)scripts/soak
+	$(Q)scripts/soak $(SOAK_ARGS)
