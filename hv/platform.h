@@ -12,11 +12,12 @@ struct vm;
 
 struct vplatform_ops {
 	/**
-	 * Create every device of the VM, and write its firmware tables (ACPI, SMBIOS) into guest
-	 * memory. Pre: memory, bus, vCPUs and virq_create() are there; nothing runs.
+	 * Create every device of the VM. Pre: bus, vCPUs and virq_create() are there; nothing runs.
 	 * Returns: 0 or -RAY_E*; on failure destroy() is called by the owner all the same.
 	 */
 	int (*create)(struct vm *vm);
+	/** Write firmware tables (ACPI, SMBIOS) into the memory of a VM that is to boot. */
+	int (*firmware)(struct vm *vm);
 	/**
 	 * What is left of the platform after every device of vm->vdevs was destroyed by its own
 	 * destroy(). Idempotent, and fine after a create() that failed half-way.

@@ -95,10 +95,10 @@ static void clock_scale(uint64_t hz, uint32_t *mul, int8_t *shift)
 	*shift = (int8_t)s;
 }
 
-void pv_clock_start(struct vm *vm, uint64_t ns)
+void pv_clock_start(struct vm *vm, uint64_t tsc, uint64_t ns)
 {
 	/* One reference pair for all vCPUs, so that their clocks agree to the tick. */
-	vm->clock_ref_tsc = rdtsc() + vm->tsc_offset;
+	vm->clock_ref_tsc = tsc;
 	vm->clock_ref_ns = ns;
 	clock_scale(time_tsc_hz(), &vm->clock_mul, &vm->clock_shift);
 }
@@ -110,9 +110,14 @@ static uint64_t scale(const struct vm *vm, uint64_t ticks)
 	return (uint64_t)(((__uint128_t)t * vm->clock_mul) >> 32);
 }
 
+uint64_t pv_clock_at(const struct vm *vm, uint64_t tsc)
+{
+	return vm->clock_ref_ns + scale(vm, tsc - vm->clock_ref_tsc);
+}
+
 uint64_t pv_clock_now(const struct vm *vm)
 {
-	return vm->clock_ref_ns + scale(vm, rdtsc() + vm->tsc_offset - vm->clock_ref_tsc);
+	return pv_clock_at(vm, rdtsc() + vm->tsc_offset);
 }
 
 void pv_clock_update(struct vcpu *v)

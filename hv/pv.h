@@ -30,9 +30,10 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
 
 /** Rewrite the vCPU's clock page (VCPU_REQ_CLOCK). Context: own thread. */
 void pv_clock_update(struct vcpu *v);
-/** Start the VM's clock at zero, or continue it at @ns after a restore. */
-void pv_clock_start(struct vm *vm, uint64_t ns);
-/** The guest's monotonic nanoseconds. */
+/** Let the VM's clock read @ns when its TSC (host TSC + vm->tsc_offset) reads @tsc. */
+void pv_clock_start(struct vm *vm, uint64_t tsc, uint64_t ns);
+/** The guest's monotonic nanoseconds when the VM's TSC reads @tsc / now. */
+uint64_t pv_clock_at(const struct vm *vm, uint64_t tsc);
 uint64_t pv_clock_now(const struct vm *vm);
 
 /* The scheduler took the CPU away / gave it back. Context: sched hooks, IRQs off. */

@@ -191,9 +191,11 @@ int __must_check vcpu_gva_write(struct vcpu *v, gva_t gva, const void *src, size
 uint64_t vcpu_guest_tsc(const struct vcpu *v);
 uint64_t vcpu_guest_to_host_tsc(const struct vcpu *v, uint64_t guest_tsc);
 
-/* State record of the CPU (registers, MSRs, XSAVE, vLAPIC, PV). Pre: stopped. */
+/* State record of the CPU (registers, MSRs, XSAVE, vLAPIC, PV), of this version. Its TSC is
+ * counted from the VM's (vm->tsc_offset). Pre: stopped. */
+#define VCPU_STATE_VERSION 1u
 void vcpu_save(struct vcpu *v, struct state_buf *b);
-int __must_check vcpu_load_state(struct vcpu *v, struct state_buf *b, uint32_t version);
+int __must_check vcpu_load_state(struct vcpu *v, struct state_buf *b);
 
 /* The MSR and CPUID model (hv/msr.c, hv/cpuid.c). */
 void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);

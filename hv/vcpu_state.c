@@ -14,7 +14,12 @@
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
 
-#define VCPU_STATE_VERSION 1u
+/* Asked of the vCPU, not done yet. */
+#define PENDING_NMI    1u
+#define PENDING_INIT   2u
+#define PENDING_SIPI   4u
+#define PENDING_UNHALT 8u
+#define PENDING_ALL    15u
 
 /* Everything but the XSAVE area, the vLAPIC and the paravirtual part, which follow it. */
 struct vcpu_record {
@@ -23,11 +28,12 @@ struct vcpu_record {
 	uint64_t reg[HV_REG_COUNT];
 	struct hv_segment seg[HV_SEG_COUNT];
 	struct hv_event inject, reinject;
-	uint64_t guest_tsc, tsc_adjust, tsc_aux;
+	uint64_t tsc_ahead; /* of the VM's TSC, as a WRMSR may have left it */
+	uint64_t tsc_adjust, tsc_aux;
 	uint64_t xcr0, dr[4], dr6;
 	uint64_t misc_enable, mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
 	uint32_t mp;
-	uint8_t sipi_vector, nmi_pending;
+	uint8_t sipi_vector, pending; /* PENDING_* */
 	uint32_t xsave_size;
 };
 
@@ -75,7 +81,7 @@ static void move_record(struct mover *m, struct vcpu_record *r)
 	}
 	move_event(m, &r->inject);
 	move_event(m, &r->reinject);
-	MOVE(m, r->guest_tsc);
+	MOVE(m, r->tsc_ahead);
 	MOVE(m, r->tsc_adjust);
 	MOVE(m, r->tsc_aux);
 	MOVE(m, r->xcr0);
@@ -87,8 +93,41 @@ static void move_record(struct mover *m, struct vcpu_record *r)
 	MOVE(m, r->mtrr_var);
 	MOVE(m, r->mp);
 	MOVE(m, r->sipi_vector);
-	MOVE(m, r->nmi_pending);
+	MOVE(m, r->pending);
 	MOVE(m, r->xsave_size);
+}
+
+/* What others asked of it and no entry has seen yet is state; the other requests are made anew
+ * by the loading. */
+static const struct {
+	uint8_t pending;
+	uint64_t request;
+} asked[] = {
+	{ PENDING_NMI, VCPU_REQ_NMI },
+	{ PENDING_INIT, VCPU_REQ_INIT },
+	{ PENDING_SIPI, VCPU_REQ_SIPI },
+	{ PENDING_UNHALT, VCPU_REQ_UNHALT },
+};
+
+static uint8_t pending_get(const struct vcpu *v)
+{
+	uint8_t pending = v->nmi_pending ? PENDING_NMI : 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(asked); i++) {
+		if ((v->requests & asked[i].request) != 0)
+			pending |= asked[i].pending;
+	}
+	return pending;
+}
+
+static void pending_set(struct vcpu *v, uint8_t pending)
+{
+	v->nmi_pending = false;
+	for (unsigned int i = 0; i < ARRAY_SIZE(asked); i++) {
+		__atomic_fetch_and(&v->requests, ~asked[i].request, __ATOMIC_SEQ_CST);
+		if ((pending & asked[i].pending) != 0)
+			vcpu_request(v, asked[i].request);
+	}
 }
 
 static void collect(struct vcpu *v, struct vcpu_record *r)
@@ -105,7 +144,7 @@ static void collect(struct vcpu *v, struct vcpu_record *r)
 	r->rflags = v->rflags;
 	r->inject = v->inject;
 	r->reinject = v->reinject;
-	r->guest_tsc = vcpu_guest_tsc(v);
+	r->tsc_ahead = v->tsc_offset - v->vm->tsc_offset;
 	r->tsc_adjust = v->tsc_adjust;
 	r->tsc_aux = v->tsc_aux;
 	r->xcr0 = v->xcr0;
@@ -117,8 +156,7 @@ static void collect(struct vcpu *v, struct vcpu_record *r)
 	memcpy(r->mtrr_var, v->mtrr_var, sizeof(r->mtrr_var));
 	r->mp = v->mp;
 	r->sipi_vector = v->sipi_vector;
-	/* Requests that no entry has seen yet become state. */
-	r->nmi_pending = v->nmi_pending || (v->requests & VCPU_REQ_NMI) != 0;
+	r->pending = pending_get(v);
 	r->xsave_size = hv_xsave_size();
 }
 
@@ -130,7 +168,7 @@ static void apply(struct vcpu *v, const struct vcpu_record *r)
 		hv_backend->reg_set(v, (enum hv_reg)i, r->reg[i]);
 	for (unsigned int i = 0; i < HV_SEG_COUNT; i++)
 		hv_backend->seg_set(v, (enum hv_seg)i, &r->seg[i]);
-	v->tsc_offset = r->guest_tsc - rdtsc();
+	v->tsc_offset = v->vm->tsc_offset + r->tsc_ahead;
 	hv_backend->tsc_offset_set(v, v->tsc_offset);
 	hv_backend->tlb_flush(v);
 	vcpu_return(v, flags);
@@ -150,7 +188,7 @@ static void apply(struct vcpu *v, const struct vcpu_record *r)
 	memcpy(v->mtrr_var, r->mtrr_var, sizeof(v->mtrr_var));
 	v->mp = r->mp;
 	v->sipi_vector = r->sipi_vector;
-	v->nmi_pending = r->nmi_pending != 0;
+	pending_set(v, r->pending);
 }
 
 static bool event_ok(const struct hv_event *e)
@@ -171,7 +209,8 @@ static bool record_ok(const struct vcpu *v, const struct vcpu_record *r)
 	return (r->reg[HV_REG_EFER] & ~m->efer_mask) == 0 && (r->reg[HV_REG_CR4] & ~m->cr4_mask) == 0 &&
 	       r->reg[HV_REG_CR0] >> 32 == 0 && r->reg[HV_REG_DR7] >> 32 == 0 && r->dr6 >> 32 == 0 &&
 	       (r->xcr0 & BIT(0)) != 0 && (r->xcr0 & ~m->xcr0_mask) == 0 && r->tsc_aux >> 32 == 0 &&
-	       r->mp <= VCPU_MP_WAIT_SIPI && event_ok(&r->inject) && event_ok(&r->reinject) &&
+	       r->mp <= VCPU_MP_WAIT_SIPI && (r->pending & ~PENDING_ALL) == 0 &&
+	       event_ok(&r->inject) && event_ok(&r->reinject) &&
 	       r->xsave_size == hv_xsave_size();
 }
 
@@ -203,15 +242,13 @@ void vcpu_save(struct vcpu *v, struct state_buf *b)
 	vlapic_save(v, b);
 }
 
-int vcpu_load_state(struct vcpu *v, struct state_buf *b, uint32_t version)
+int vcpu_load_state(struct vcpu *v, struct state_buf *b)
 {
 	struct vcpu_record r;
 	struct mover m = { .b = b, .saving = false };
 	uint8_t *area;
 	int err = -RAY_EINVAL;
 
-	if (version != VCPU_STATE_VERSION)
-		return err;
 	area = kzalloc(hv_xsave_size(), MEM_VM);
 	if (area == NULL)
 		return -RAY_ENOMEM;
@@ -220,7 +257,7 @@ int vcpu_load_state(struct vcpu *v, struct state_buf *b, uint32_t version)
 	state_get(b, area, hv_xsave_size());
 	if (!b->bad && record_ok(v, &r) && xsave_ok(area)) {
 		pv_load(v, b);
-		err = vlapic_load(v, b, version);
+		err = vlapic_load(v, b, VLAPIC_STATE_VERSION);
 	}
 	if (err == 0 && b->bad)
 		err = -RAY_EINVAL;

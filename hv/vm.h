@@ -111,9 +111,30 @@ void vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...) __printf_fmt(3
 
 const char *vm_state_name(enum vm_state s);
 
-/** Save everything of a paused VM but its memory, and put it back into a paused VM of the
- *  same shape. A sequence of records {name, instance, version, length, bytes}. */
+/**
+ * Save everything of a paused VM but its memory, and put it back into a paused VM of the same
+ * shape: a sequence of records {name, instance, version, length, bytes}, one for the clock, each
+ * vCPU and each device. The guest's clocks stand still between the two.
+ * Returns: 0, -RAY_EINVAL (not paused; load: damaged, or of another version), -RAY_ENOENT (load:
+ * not of this VM), -RAY_EEXIST (load: a record twice), save: -RAY_ENOSPC. Nothing changed when the heads of the records say so;
+ * after a record that is bad inside, *why names it and the VM is not to run on.
+ * Trust: the records.
+ */
 int __must_check vm_state_save(struct vm *vm, struct state_buf *b);
 int __must_check vm_state_load(struct vm *vm, struct state_buf *b, char *why, size_t why_len);
+
+/** What vm_rebuild() did. */
+struct vm_rebuild_stats {
+	unsigned int records;
+	size_t bytes;
+	uint64_t ns; /* the guest stood for */
+};
+/**
+ * Save the state of a running or paused VM, take its vCPUs and devices apart, build them anew
+ * around the memory, load the state and go on. The guest does not notice; what it wrote to its
+ * serial port so far is forgotten. A VM that cannot be put together again ends as crashed.
+ * Context: thread. Returns: 0, -RAY_EINVAL (not running), other -RAY_E* (*why).
+ */
+int __must_check vm_rebuild(struct vm *vm, struct vm_rebuild_stats *out, char *why, size_t why_len);
 
 #endif

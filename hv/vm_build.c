@@ -61,14 +61,10 @@ static int platform_build(struct vm *vm)
 }
 
 /* Each step's name is what the operator reads when it fails. */
-static int steps(struct vm *vm, const char **step)
+int vm_parts_build(struct vm *vm, const char **step)
 {
 	int err;
 
-	*step = "memory";
-	err = memory_build(vm);
-	if (err != 0)
-		return err;
 	*step = "bus";
 	err = gbus_init(&vm->bus);
 	if (err != 0)
@@ -87,6 +83,21 @@ static int steps(struct vm *vm, const char **step)
 		return err;
 	*step = "devices";
 	return platform_build(vm);
+}
+
+static int steps(struct vm *vm, const char **step)
+{
+	const struct vplatform_ops *p = hv_platform();
+	int err;
+
+	*step = "memory";
+	err = memory_build(vm);
+	if (err == 0)
+		err = vm_parts_build(vm, step);
+	if (err != 0 || p == NULL)
+		return err;
+	*step = "firmware tables";
+	return p->firmware(vm);
 }
 
 int vm_build(struct vm *vm, char *why, size_t why_len)
@@ -114,7 +125,7 @@ int vm_build(struct vm *vm, char *why, size_t why_len)
 	return 0;
 }
 
-void vm_demolish(struct vm *vm)
+void vm_parts_demolish(struct vm *vm)
 {
 	const struct vplatform_ops *p = hv_platform();
 
@@ -132,6 +143,11 @@ void vm_demolish(struct vm *vm)
 		vcpu_destroy(vm->vcpu[--vm->vcpu_count]);
 	hv_backend->vm_fini(vm);
 	gbus_fini(&vm->bus);
+}
+
+void vm_demolish(struct vm *vm)
+{
+	vm_parts_demolish(vm);
 	gmem_fini(&vm->mem);
 }
 

@@ -206,6 +206,33 @@ SIMPLE_CMD(pause, vm_pause, "vm pause", "hold a virtual machine", "running");
 SIMPLE_CMD(resume, vm_resume, "vm resume", "let a paused virtual machine go on", "paused");
 SIMPLE_CMD(reset, vm_reset, "vm reset", "restart a virtual machine at once", "running or paused");
 
+static int vm_rebuild_run(struct cmd_ctx *ctx, int argc, char **argv)
+{
+	struct vm *vm = vm_cmd_get(ctx, argv[0]);
+	struct vm_rebuild_stats done = { 0 };
+	char why[WHY_MAX];
+	int err;
+
+	(void)argc;
+	if (vm == NULL)
+		return -RAY_ENOENT;
+	err = vm_rebuild(vm, &done, why, sizeof(why));
+	if (err != 0)
+		cmd_fail(ctx, err, "%s", why);
+	else
+		cmd_printf(ctx, "'%s': %u records, %lu bytes; the guest stood for %lu us\n",
+			   vm->def.name, done.records, (unsigned long)done.bytes,
+			   (unsigned long)(done.ns / 1000));
+	vm_put(vm);
+	return err;
+}
+SHELL_CMD(vm_rebuild, "vm rebuild", "take a running virtual machine apart and restore it",
+	  .args = "NAME", .min_args = 1, .max_args = 1,
+	  .help = "Saves the state of every vCPU and device, destroys them, makes new ones around the "
+		  "guest's memory and loads the state: the guest goes on as if nothing had been. "
+		  "What it wrote to its serial port so far is forgotten.",
+	  .example = "vm rebuild demo", .complete = vm_cmd_complete, .run = vm_rebuild_run);
+
 /* --- vm info, vm stats --- */
 
 static int vm_info_run(struct cmd_ctx *ctx, int argc, char **argv)

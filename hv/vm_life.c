@@ -54,7 +54,7 @@ int vm_start_locked(struct vm *vm, char *why, size_t why_len)
 	err = vm_build(vm, why, why_len);
 	if (err != 0)
 		return err;
-	pv_clock_start(vm, 0);
+	pv_clock_start(vm, rdtsc() + vm->tsc_offset, 0);
 	vm->started_ns = time_now();
 	vm->state = VM_RUNNING;
 	marker_print(MARKER_VM_STARTED, "name=%s", vm->def.name);
@@ -81,49 +81,64 @@ int vm_start(struct vm *vm, char *why, size_t why_len)
 
 /* --- pause and resume --- */
 
-static void wait_parked(struct vm *vm)
+void vm_wait_parked(struct vm *vm)
 {
 	request_all(vm, VCPU_REQ_STOP);
 	wait_event(&vm->idle_wait, vm->running_vcpus == 0, UINT64_MAX);
 }
 
-int vm_pause(struct vm *vm)
+void vm_quiesce(struct vm *vm)
 {
 	struct vdev *d;
-	int err = 0;
+
+	for (unsigned int i = 0; i < vm->vcpu_count; i++)
+		vlapic_quiesce(vm->vcpu[i]);
+	list_for_each_entry(d, &vm->vdevs, node)
+		d->ops->quiesce(d);
+}
+
+int vm_pause_locked(struct vm *vm)
+{
+	if (vm->state != VM_RUNNING)
+		return -RAY_EINVAL;
+	vm->state = VM_PAUSED;
+	vm_wait_parked(vm);
+	vm_quiesce(vm);
+	return 0;
+}
+
+int vm_pause(struct vm *vm)
+{
+	int err;
 
 	mutex_lock(&vm->lock);
-	if (vm->state != VM_RUNNING) {
-		err = -RAY_EINVAL;
-	} else {
-		vm->state = VM_PAUSED;
-		wait_parked(vm);
-		for (unsigned int i = 0; i < vm->vcpu_count; i++)
-			vlapic_quiesce(vm->vcpu[i]);
-		list_for_each_entry(d, &vm->vdevs, node)
-			d->ops->quiesce(d);
-	}
+	err = vm_pause_locked(vm);
 	mutex_unlock(&vm->lock);
 	return err;
 }
 
-int vm_resume(struct vm *vm)
+int vm_resume_locked(struct vm *vm)
 {
 	struct vdev *d;
-	int err = 0;
+
+	if (vm->state != VM_PAUSED || vm->ending != VM_END_NONE)
+		return -RAY_EINVAL;
+	list_for_each_entry(d, &vm->vdevs, node)
+		d->ops->resume(d);
+	for (unsigned int i = 0; i < vm->vcpu_count; i++)
+		vlapic_resume(vm->vcpu[i]);
+	vm->state = VM_RUNNING;
+	for (unsigned int i = 0; i < vm->vcpu_count; i++)
+		vcpu_unpark(vm->vcpu[i]);
+	return 0;
+}
+
+int vm_resume(struct vm *vm)
+{
+	int err;
 
 	mutex_lock(&vm->lock);
-	if (vm->state != VM_PAUSED || vm->ending != VM_END_NONE) {
-		err = -RAY_EINVAL;
-	} else {
-		list_for_each_entry(d, &vm->vdevs, node)
-			d->ops->resume(d);
-		for (unsigned int i = 0; i < vm->vcpu_count; i++)
-			vlapic_resume(vm->vcpu[i]);
-		vm->state = VM_RUNNING;
-		for (unsigned int i = 0; i < vm->vcpu_count; i++)
-			vcpu_unpark(vm->vcpu[i]);
-	}
+	err = vm_resume_locked(vm);
 	mutex_unlock(&vm->lock);
 	return err;
 }

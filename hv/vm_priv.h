@@ -22,8 +22,25 @@ void vm_demolish(struct vm *vm);
 /** Give vCPU 0 the state a loader described. Pre: it has never run. */
 void vm_entry_apply(struct vm *vm, const struct vm_entry *entry);
 
-/** vm_start() without taking vm->lock. */
+/** The same for all but the memory and what is in it: bus, interrupt controllers, vCPUs,
+ *  devices. What vm_parts_build() leaves on failure, named in *step, goes with
+ *  vm_parts_demolish(). */
+int __must_check vm_parts_build(struct vm *vm, const char **step);
+void vm_parts_demolish(struct vm *vm);
+
+/* vm_start() and others without taking vm->lock. */
 int __must_check vm_start_locked(struct vm *vm, char *why, size_t why_len);
+int __must_check vm_pause_locked(struct vm *vm);
+int __must_check vm_resume_locked(struct vm *vm);
+int __must_check vm_state_save_locked(struct vm *vm, struct state_buf *b);
+int __must_check vm_state_load_locked(struct vm *vm, struct state_buf *b, char *why, size_t why_len);
+/** How many records a state of this VM has. */
+unsigned int vm_state_records(const struct vm *vm);
+
+/** Wait until no vCPU runs. Pre: the VM's state or `ending` makes them park. */
+void vm_wait_parked(struct vm *vm);
+/** Stop the timers of all vCPUs and devices. Pre: no vCPU runs. */
+void vm_quiesce(struct vm *vm);
 
 /** An empty definition with the defaults (256M, one vCPU). */
 void vm_def_init(struct vm_def *def);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine: which devices a VM gets, in which order, and its firmware tables.
+ * The machine: which devices a VM gets, and in which order.
  */
 #include "devices/virt/platform.h"
 
@@ -24,7 +24,7 @@ static int platform_create(struct vm *vm)
 		err = devices[i](vm);
 	if (!err && vm->def.testdev)
 		err = vtestdev_create(vm);
-	return err ? err : firmware_write(vm);
+	return err;
 }
 
 static void platform_destroy(struct vm *vm)
@@ -35,6 +35,7 @@ static void platform_destroy(struct vm *vm)
 
 static const struct vplatform_ops platform_ops = {
 	.create = platform_create,
+	.firmware = firmware_write,
 	.destroy = platform_destroy,
 	.power_button = vpm_power_button,
 };

@@ -213,7 +213,15 @@ static void power_button(struct vm *vm)
 	buttons++;
 }
 
-static const struct vplatform_ops platform = { platform_create, platform_destroy, power_button };
+static int firmware(struct vm *vm)
+{
+	(void)vm;
+	return 0;
+}
+
+static const struct vplatform_ops platform = {
+	platform_create, firmware, platform_destroy, power_button,
+};
 
 /* --- the smallest guest: a Multiboot kernel that the script plays --- */
 

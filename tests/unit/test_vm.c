@@ -1,7 +1,8 @@
 /* UNIT: hv/access.c hv/cpuid.c hv/decode.c hv/emulate.c hv/mov.c hv/event.c hv/exit.c hv/exit_cr.c
  * hv/exit_io.c hv/gbus.c hv/gmem.c hv/gwalk.c hv/hv.c hv/insn.c hv/module.c hv/msr.c
  * hv/platform.c hv/pv.c hv/stage2.c hv/vcpu.c hv/vcpu_dump.c hv/vcpu_life.c hv/vcpu_state.c
- * hv/vdev.c hv/vm.c hv/vm_build.c hv/vm_cmd.c hv/vm_conf.c hv/vm_life.c hv/vm_state.c
+ * hv/vdev.c hv/vm.c hv/vm_build.c hv/vm_cmd.c hv/vm_conf.c hv/vm_life.c hv/vm_rebuild.c
+ * hv/vm_state.c
  * hv/mce.c hv/irqchip/vioapic.c hv/irqchip/virq.c hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c
  * hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c
  * hv/irqchip/vpic.c hv/loader/load.c hv/loader/bzimage.c hv/loader/elf.c
@@ -16,6 +17,7 @@
  * Virtual machines from end to end on the scripted backend: definitions, life cycle, the vCPU
  * loop, commands, save and restore. Threads are coroutines.
  */
+#include "hv/pv.h"
 #include "kernel/cmd.h"
 #include "shell/command.h"
 #include "tests/host/fake_vm.h"
@@ -434,16 +436,162 @@ static void saved_state_comes_back(void **state)
 		b = (struct state_buf){ .data = part, .cap = cut, .len = cut };
 		int err = vm_state_load(vm, &b, why, sizeof(why));
 		free(part);
-		if (err == 0)
-			continue; /* cut between two records */
+		assert_int_equal(err, -RAY_EINVAL);
 		assert_non_null(strstr(why, "record"));
 	}
-	copy[0] = 'X';
-	b = (struct state_buf){ .data = copy, .cap = len, .len = len };
-	assert_int_equal(vm_state_load(vm, &b, why, sizeof(why)), -RAY_ENOENT);
 	free(copy);
 	b = (struct state_buf){ .data = saved, .cap = len, .len = len };
 	assert_int_equal(vm_state_load(vm, &b, why, sizeof(why)), 0);
+}
+
+/* A state as saved, changed in one place. */
+static int load_changed(size_t at, const void *with, size_t n)
+{
+	uint8_t kept[64];
+	struct state_buf b = { .data = saved, .cap = sizeof(saved) };
+	int err;
+
+	assert_int_equal(vm_state_save(vm, &b), 0);
+	if (at == SIZE_MAX) { /* a record twice */
+		memcpy(saved + b.len, with, n);
+		b.len += n;
+		return vm_state_load(vm, &b, why, sizeof(why));
+	}
+	memcpy(kept, saved + at, n);
+	memcpy(saved + at, with, n);
+	err = vm_state_load(vm, &b, why, sizeof(why));
+	memcpy(saved + at, kept, n);
+	return err;
+}
+
+#define HEAD    28u           /* of a record: name, instance, version, length */
+#define CLOCK   (HEAD + 16u)  /* the first record, whole */
+#define VERSION 20u
+#define LENGTH  24u
+
+static void bad_state_is_named(void **state)
+{
+	static const char unknown[16] = "vsock", ioapic[16] = "ioapic", clock[16] = "clock";
+	const uint32_t newer = 2, other = 5, beyond = 0xfffffff0, shorter = 12, longer = 20;
+	uint8_t record[CLOCK];
+
+	(void)state;
+	assert_int_equal(vm_pause(vm), 0);
+	v->rip = 0x4242;
+	assert_int_equal(load_changed(0, unknown, sizeof(unknown)), -RAY_ENOENT);
+	assert_string_equal(why, "record 'vsock' 0 at byte 0: this VM has no such part");
+	assert_int_equal(load_changed(VERSION, &newer, 4), -RAY_EINVAL);
+	assert_string_equal(why, "record 'clock' 0 at byte 0: version 2, known is 1");
+	assert_int_equal(load_changed(CLOCK + VERSION, &newer, 4), -RAY_EINVAL);
+	assert_string_equal(why, "record 'vcpu' 0 at byte 44: version 2, known is 1");
+	assert_int_equal(load_changed(CLOCK + 16, &other, 4), -RAY_ENOENT);
+	assert_string_equal(why, "record 'vcpu' 5 at byte 44: this VM has no such part");
+	assert_int_equal(load_changed(CLOCK + LENGTH, &beyond, 4), -RAY_EINVAL);
+	assert_string_equal(why, "damaged record at byte 44");
+	assert_int_equal(load_changed(CLOCK, ioapic, sizeof(ioapic)), -RAY_EEXIST);
+	assert_non_null(strstr(why, "record 'ioapic' 0 at byte"));
+	memset(record, 0, sizeof(record));
+	memcpy(record, clock, sizeof(clock));
+	record[VERSION] = 1;
+	record[LENGTH] = 16;
+	assert_int_equal(load_changed(SIZE_MAX, record, sizeof(record)), -RAY_EEXIST);
+	assert_non_null(strstr(why, "a second one"));
+	assert_int_equal(load_changed(LENGTH, &shorter, 4), -RAY_EINVAL);
+	assert_int_equal(load_changed(LENGTH, &longer, 4), -RAY_EINVAL);
+	/* None of them was applied; now one that is bad inside. */
+	assert_int_equal(v->rip, 0x4242);
+	assert_int_equal(load_changed(CLOCK + HEAD, "", 1), 0);
+	assert_int_equal(load_changed(CLOCK + HEAD + 8 * (GPR_COUNT + 2) + 8 * HV_REG_EFER + 7, "\xff", 1),
+			 -RAY_EINVAL);
+	assert_string_equal(why, "record 'vcpu' 0 at byte 44: invalid argument");
+}
+
+static void clocks_go_on_where_they_stood(void **state)
+{
+	struct state_buf b = { .data = saved, .cap = sizeof(saved) };
+	uint64_t tsc, ahead, ns;
+
+	(void)state;
+	assert_int_equal(vm_pause(vm), 0);
+	vm->vcpu[1]->tsc_offset += 1000; /* as its guest wrote it */
+	tsc = vcpu_guest_tsc(v);
+	ns = pv_clock_now(vm);
+	assert_int_equal(vm_state_save(vm, &b), 0);
+	/* Much later, or on a machine whose TSC is far ahead. */
+	fake_tsc += 1ull << 40;
+	v->tsc_offset = vm->vcpu[1]->tsc_offset = 77;
+	assert_int_equal(vm_state_load(vm, &b, why, sizeof(why)), 0);
+	assert_int_equal(vcpu_guest_tsc(v), tsc);
+	ahead = vm->vcpu[1]->tsc_offset - v->tsc_offset;
+	assert_int_equal(ahead, 1000);
+	assert_int_equal(pv_clock_now(vm), ns);
+	fake_tsc += 2500; /* 2.5 GHz */
+	assert_in_range(pv_clock_now(vm) - ns, 999, 1000);
+}
+
+static void rebuilt(void **state)
+{
+	struct vm_rebuild_stats done;
+	struct vcpu *ap;
+
+	(void)state;
+	assert_int_equal(vm_rebuild(vm, &done, why, sizeof(why)), 0);
+	assert_int_equal(vm->state, VM_RUNNING);
+	assert_int_equal(done.records, 5); /* clock, two vCPUs, IOAPIC, 8259 */
+	assert_int_equal(vm_pause(vm), 0);
+	v = vm->vcpu[0];
+	v->gpr[GPR_R9] = 0x99;
+	v->rip = 0x4242;
+	/* What is asked of a vCPU that stands is not forgotten. */
+	ap = vm->vcpu[1];
+	ap->sipi_vector = 0x12;
+	vcpu_request(ap, VCPU_REQ_SIPI | VCPU_REQ_NMI | VCPU_REQ_TLB);
+	vlapic_set_irq(v, 0x51, false);
+	assert_int_equal(vm_rebuild(vm, &done, why, sizeof(why)), 0);
+	assert_int_equal(vm->state, VM_PAUSED);
+	v = vm->vcpu[0];
+	ap = vm->vcpu[1];
+	assert_int_equal(v->gpr[GPR_R9], 0x99);
+	assert_int_equal(v->rip, 0x4242);
+	assert_int_equal(ap->sipi_vector, 0x12);
+	assert_int_equal(ap->requests & (VCPU_REQ_SIPI | VCPU_REQ_NMI | VCPU_REQ_INIT),
+			 VCPU_REQ_SIPI | VCPU_REQ_NMI);
+	assert_true(vlapic_maybe_pending(v));
+	assert_int_equal(vm_resume(vm), 0);
+}
+
+/* Short of memory it either goes on or ends as crashed, and leaves nothing. */
+static void every_rebuild_failure_ends_well(void **state)
+{
+	struct vm_rebuild_stats done;
+	bool refused = false, crashed = false;
+	int err;
+
+	(void)state;
+	for (int n = 0;; n++) {
+		vm = define("demo", 2);
+		assert_int_equal(vm_start(vm, why, sizeof(why)), 0);
+		fake_allocs_left = n;
+		err = vm_rebuild(vm, &done, why, sizeof(why));
+		fake_allocs_left = -1;
+		if (err == 0)
+			break;
+		if (vm->state == VM_RUNNING && vm->ending == VM_END_NONE) {
+			refused = true;
+			assert_int_equal(vm_kill(vm, "test"), 0);
+		} else {
+			while (vm->state == VM_PAUSED)
+				thread_yield();
+			assert_int_equal(vm->state, VM_CRASHED);
+			assert_non_null(strstr(vm->reason, "rebuild: "));
+			crashed = true;
+		}
+		undefine(vm);
+		teardown(NULL);
+	}
+	assert_true(refused && crashed);
+	assert_int_equal(vm_kill(vm, "test"), 0);
+	undefine(vm);
 }
 
 /* --- commands --- */
@@ -501,6 +649,8 @@ static void commands(void **state)
 	SHOWS("vm start wbe", -RAY_ENOENT, "no VM 'wbe'; did you mean 'web'?");
 	SHOWS("vm start zzzzzz", -RAY_ENOENT, "`vm list` shows");
 	SHOWS("vm pause web", -RAY_EINVAL, "'web' is defined; it must be running");
+	SHOWS("vm rebuild web", -RAY_EINVAL, "'web' is defined; it must be running or paused");
+	SHOWS("vm rebuild wbe", -RAY_ENOENT, "did you mean 'web'?");
 	SHOWS("vm info web", 0, "cmdline:              a b\n");
 	fake_script(halts, 2);
 	SHOWS("vm start web", 0, "");
@@ -511,6 +661,7 @@ static void commands(void **state)
 	SHOWS("vm info web --json", 0, "\"memory_held\":16777216");
 	SHOWS("vm pause web", 0, "");
 	SHOWS("vm resume web", 0, "");
+	SHOWS("vm rebuild web", 0, "'web': 4 records, ");
 	SHOWS("vm stop web", 0, "");
 	SHOWS("vm undefine web", -RAY_EBUSY, "stop or kill it first");
 	SHOWS("vm reset web", 0, "");
@@ -538,6 +689,10 @@ int main(void)
 		T(processors_are_started_by_init_and_sipi),
 		T(events_go_in_their_order),
 		TV(saved_state_comes_back),
+		TV(bad_state_is_named),
+		TV(clocks_go_on_where_they_stood),
+		TV(rebuilt),
+		T(every_rebuild_failure_ends_well),
 		T(commands),
 	};
 
