@@ -32,7 +32,8 @@ static size_t head_put(struct state_buf *b, const char *name, uint32_t instance,
 {
 	char padded[RECORD_NAME] = { 0 };
 
-	memcpy(padded, name, MIN(strlen(name), (size_t)RECORD_NAME - 1));
+	for (unsigned int i = 0; i < RECORD_NAME - 1 && name[i] != '\0'; i++)
+		padded[i] = name[i];
 	state_put(b, padded, sizeof(padded));
 	state_put_u32(b, instance);
 	state_put_u32(b, version);
@@ -92,8 +93,9 @@ int vm_state_save(struct vm *vm, struct state_buf *b)
 
 /* --- loading --- */
 
-/* Who a record belongs to: a vCPU, a device, else the clock. */
+/* Who a record belongs to. */
 struct owner {
+	enum { OWNER_CLOCK, OWNER_VCPU, OWNER_DEVICE } kind;
 	const char *name;
 	uint32_t instance, version;
 	struct vcpu *vcpu;
@@ -113,18 +115,20 @@ unsigned int vm_state_records(const struct vm *vm)
 /* The @n-th of vm_state_records(): the clock, the vCPUs, the devices. */
 static struct owner owner_get(const struct vm *vm, unsigned int n)
 {
-	struct owner o = { .name = CLOCK_RECORD, .version = CLOCK_RECORD_VERSION };
+	struct owner o = { .kind = OWNER_CLOCK, .name = CLOCK_RECORD,
+			   .version = CLOCK_RECORD_VERSION };
 	struct vdev *d;
 
 	if (n == 0)
 		return o;
 	if (n <= vm->vcpu_count)
-		return (struct owner){ .name = VCPU_RECORD, .instance = n - 1,
+		return (struct owner){ .kind = OWNER_VCPU, .name = VCPU_RECORD, .instance = n - 1,
 				       .version = VCPU_STATE_VERSION, .vcpu = vm->vcpu[n - 1] };
 	n -= 1 + vm->vcpu_count;
 	list_for_each_entry(d, &vm->vdevs, node) {
 		if (n-- == 0)
-			o = (struct owner){ .name = d->ops->name, .instance = d->instance,
+			o = (struct owner){ .kind = OWNER_DEVICE, .name = d->ops->name,
+					    .instance = d->instance,
 					    .version = d->ops->state_version, .dev = d };
 	}
 	return o;
@@ -235,12 +239,18 @@ static int record_apply(struct vm *vm, const struct record_head *h, struct state
 	struct owner o = owner_get(vm, owner_find(vm, h));
 	int err;
 
-	if (o.vcpu != NULL)
+	switch (o.kind) {
+	case OWNER_VCPU:
 		err = vcpu_load_state(o.vcpu, b);
-	else if (o.dev != NULL)
+		break;
+	case OWNER_DEVICE:
 		err = o.dev->ops->load(o.dev, b, h->version);
-	else
+		break;
+	case OWNER_CLOCK:
+	default:
 		err = clock_load(vm, b);
+		break;
+	}
 	return err == 0 && b->pos != b->len ? -RAY_EINVAL : err;
 }
 
