@@ -76,6 +76,7 @@ struct vcpu {
 	/* First cache lines: what the entry assembly and the fast path touch. hv/vcpu_asm.h has
 	 * the offsets for assembly, checked there. */
 	uint64_t gpr[GPR_COUNT]; /* encoding order; RSP is the guest's */
+	uint64_t host_rsp;       /* the thread's, while the guest runs; VMX only */
 	uint64_t rip;
 	uint64_t rflags;
 	volatile uint64_t requests; /* VCPU_REQ_* */

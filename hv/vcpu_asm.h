@@ -23,6 +23,7 @@
 #define VCPU_R13 104
 #define VCPU_R14 112
 #define VCPU_R15 120
+#define VCPU_HOST_RSP 128
 
 #ifndef __ASSEMBLY__
 #include "hv/vcpu.h"
@@ -31,6 +32,7 @@ BUILD_ASSERT(offsetof(struct vcpu, gpr[GPR_RAX]) == VCPU_RAX, "vcpu.gpr moved");
 BUILD_ASSERT(offsetof(struct vcpu, gpr[GPR_RSP]) == VCPU_RSP, "vcpu.gpr order");
 BUILD_ASSERT(offsetof(struct vcpu, gpr[GPR_RDI]) == VCPU_RDI, "vcpu.gpr order");
 BUILD_ASSERT(offsetof(struct vcpu, gpr[GPR_R15]) == VCPU_R15, "vcpu.gpr order");
+BUILD_ASSERT(offsetof(struct vcpu, host_rsp) == VCPU_HOST_RSP, "vcpu.host_rsp moved");
 #endif
 
 #endif

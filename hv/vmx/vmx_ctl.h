@@ -38,7 +38,7 @@ struct vmx_reason_desc {
 extern const struct vmx_reason_desc vmx_reasons[VMX_REASON_COUNT];
 
 /** Entry of a reason; a failed entry or an unknown number has its own. Never NULL. */
-static inline const struct vmx_reason_desc *vmx_reason_find(uint32_t reason)
+static inline const struct vmx_reason_desc *vmx_reason_find(uint64_t reason)
 {
 	static const struct vmx_reason_desc unknown = { HV_EXIT_UNKNOWN, VMX_NEED_QUAL };
 	static const struct vmx_reason_desc failed = { HV_EXIT_ENTRY_FAILED, VMX_NEED_QUAL };

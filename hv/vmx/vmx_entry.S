@@ -1,84 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * World switch of the VMX backend, called by vmx_enter() (vmx_insn.h) only.
- * In: rdi vcpu, esi resume, rdx &host_rsp. Out: eax 0, or 1 when the entry was refused; rdi, rbp
- * and rsp as before; all other registers are the guest's and of no use.
+ * In: rbx vcpu. Out: eax 0, or 1 when the entry was refused; rbx, rbp and rsp as before; all
+ * other registers are the guest's and of no use.
  *
  * The CPU loads the host's segments, GS base and control registers from the VMCS itself, and
- * RFLAGS with IF clear; only general registers are moved here.
+ * RFLAGS with IF clear; only general registers are moved here. The VMCS's HOST_RSP is the vcpu
+ * for good, so that an exit finds the place for the guest's registers without one of its own
+ * to spare. Nothing may push until RSP is the thread's again: IRQs are off, and NMI and machine
+ * check have stacks of their own.
  */
 #include "hv/vcpu_asm.h"
 #include "kernel/arch/rsb_fill.h"
 
-#define VMCS_HOST_RSP 0x6c14
-
 	.text
-	.globl vmx_switch
-	.hidden vmx_switch
-	.type vmx_switch, @function
+
+.macro ENTRY_POINT name, insn
+	.globl \name
+	.hidden \name
+	.type \name, @function
 	.balign 64
-vmx_switch:
+\name:
 	pushq	%rbp
-	pushq	%rdi
-	cmpq	%rsp, (%rdx)
-	je	1f
-	movq	%rsp, (%rdx)
-	movl	$VMCS_HOST_RSP, %eax
-	vmwrite	%rsp, %rax
-1:	testl	%esi, %esi
-	/* MOV leaves ZF alone until the choice below. */
-	movq	VCPU_RAX(%rdi), %rax
-	movq	VCPU_RCX(%rdi), %rcx
-	movq	VCPU_RDX(%rdi), %rdx
-	movq	VCPU_RBX(%rdi), %rbx
-	movq	VCPU_RBP(%rdi), %rbp
-	movq	VCPU_RSI(%rdi), %rsi
-	movq	VCPU_R8(%rdi), %r8
-	movq	VCPU_R9(%rdi), %r9
-	movq	VCPU_R10(%rdi), %r10
-	movq	VCPU_R11(%rdi), %r11
-	movq	VCPU_R12(%rdi), %r12
-	movq	VCPU_R13(%rdi), %r13
-	movq	VCPU_R14(%rdi), %r14
-	movq	VCPU_R15(%rdi), %r15
-	movq	VCPU_RDI(%rdi), %rdi
-	jz	2f
-	vmresume
-	jmp	3f
-2:	vmlaunch
-3:	/* Only a refused instruction gets here. */
+	movq	%rsp, VCPU_HOST_RSP(%rbx)
+	movq	%rbx, %rsp
+	movq	VCPU_RAX(%rsp), %rax
+	movq	VCPU_RCX(%rsp), %rcx
+	movq	VCPU_RDX(%rsp), %rdx
+	movq	VCPU_RBX(%rsp), %rbx
+	movq	VCPU_RBP(%rsp), %rbp
+	movq	VCPU_RSI(%rsp), %rsi
+	movq	VCPU_RDI(%rsp), %rdi
+	movq	VCPU_R8(%rsp), %r8
+	movq	VCPU_R9(%rsp), %r9
+	movq	VCPU_R10(%rsp), %r10
+	movq	VCPU_R11(%rsp), %r11
+	movq	VCPU_R12(%rsp), %r12
+	movq	VCPU_R13(%rsp), %r13
+	movq	VCPU_R14(%rsp), %r14
+	movq	VCPU_R15(%rsp), %r15
+	\insn
+	/* Only a refused instruction gets here. */
 	movl	$1, %eax
-	popq	%rdi
-	popq	%rbp
-	ret
+	jmp	.Lback
+	.size \name, . - \name
+.endm
+
+ENTRY_POINT vmx_launch, vmlaunch
+ENTRY_POINT vmx_resume, vmresume
 
 	.globl vmx_exit_point
 	.hidden vmx_exit_point
 	.type vmx_exit_point, @function
 	.balign 64
 vmx_exit_point:
-	pushq	%rdi
-	movq	8(%rsp), %rdi
-	movq	%rax, VCPU_RAX(%rdi)
-	movq	%rcx, VCPU_RCX(%rdi)
-	movq	%rdx, VCPU_RDX(%rdi)
-	movq	%rbx, VCPU_RBX(%rdi)
-	movq	%rbp, VCPU_RBP(%rdi)
-	movq	%rsi, VCPU_RSI(%rdi)
-	movq	%r8, VCPU_R8(%rdi)
-	movq	%r9, VCPU_R9(%rdi)
-	movq	%r10, VCPU_R10(%rdi)
-	movq	%r11, VCPU_R11(%rdi)
-	movq	%r12, VCPU_R12(%rdi)
-	movq	%r13, VCPU_R13(%rdi)
-	movq	%r14, VCPU_R14(%rdi)
-	movq	%r15, VCPU_R15(%rdi)
-	popq	VCPU_RDI(%rdi)
-	popq	%rax
-	popq	%rbp
-	RSB_FILL %eax
+	movq	%rax, VCPU_RAX(%rsp)
+	movq	%rcx, VCPU_RCX(%rsp)
+	movq	%rdx, VCPU_RDX(%rsp)
+	movq	%rbx, VCPU_RBX(%rsp)
+	movq	%rbp, VCPU_RBP(%rsp)
+	movq	%rsi, VCPU_RSI(%rsp)
+	movq	%rdi, VCPU_RDI(%rsp)
+	movq	%r8, VCPU_R8(%rsp)
+	movq	%r9, VCPU_R9(%rsp)
+	movq	%r10, VCPU_R10(%rsp)
+	movq	%r11, VCPU_R11(%rsp)
+	movq	%r12, VCPU_R12(%rsp)
+	movq	%r13, VCPU_R13(%rsp)
+	movq	%r14, VCPU_R14(%rsp)
+	movq	%r15, VCPU_R15(%rsp)
 	xorl	%eax, %eax
+.Lback:
+	movq	%rsp, %rbx
+	movq	VCPU_HOST_RSP(%rsp), %rsp
+	popq	%rbp
+	RSB_FILL %ecx
 	ret
-	.size vmx_switch, . - vmx_switch
+	.size vmx_exit_point, . - vmx_exit_point
 
 	.section .note.GNU-stack, "", @progbits

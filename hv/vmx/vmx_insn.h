@@ -53,6 +53,12 @@ static inline uint64_t vmx_read(uint64_t field)
 	return v;
 }
 
+/** The same, straight to memory. */
+static inline void vmx_read_to(uint64_t field, uint64_t *out)
+{
+	__asm__ volatile("vmread %1, %0" : "=m"(*out) : "r"(field) : "cc");
+}
+
 static inline void vmx_write(uint64_t field, uint64_t v)
 {
 	__asm__ volatile("vmwrite %1, %0" : : "r"(field), "rm"(v) : "cc", "memory");
@@ -89,24 +95,29 @@ static inline void vmx_host_mce(void)
 	trap_mce(NULL);
 }
 
+#define VMX_ENTER(how)                                                                         \
+	__asm__ volatile("call " how                                                           \
+			 : "=a"(*failed), "+b"(vcpu)                                           \
+			 :                                                                     \
+			 : "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", \
+			   "r14", "r15", "cc", "memory")
+
 /**
  * Enter the current VMCS and come back (vmx_entry.S).
- * @vcpu      GPRs but RSP are taken and given back
- * @resume    0: VMLAUNCH, else VMRESUME
- * @host_rsp  last value written to the VMCS, kept up here
- * @failed    set to 0 after an exit, to 1 when the instruction failed (error number in the
- *            VMCS, or none when there is no current VMCS)
- * Returns:   @vcpu. Whoever goes on with that, and with what it points to, spares the compiler
- *            from keeping its own copies across a call that leaves no register alone.
- * Context:   IRQs off.
+ * @vcpu    HOST_RSP of the VMCS; GPRs but RSP are taken and given back
+ * @launch  the VMCS is clear: VMLAUNCH, else VMRESUME
+ * @failed  set to 0 after an exit, to 1 when the instruction failed (error number in the VMCS,
+ *          or none when there is no current VMCS)
+ * Returns: @vcpu. Whoever goes on with that, and with what it points to, spares the compiler
+ *          from keeping its own copies across a call that leaves no register alone.
+ * Context: IRQs off.
  */
-static inline struct vcpu *vmx_enter(struct vcpu *vcpu, int resume, uint64_t *host_rsp, int *failed)
+static __force_inline struct vcpu *vmx_enter(struct vcpu *vcpu, bool launch, int *failed)
 {
-	__asm__ volatile("call vmx_switch"
-			 : "=a"(*failed), "+D"(vcpu), "+S"(resume), "+d"(host_rsp)
-			 :
-			 : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
-			   "memory");
+	if (launch)
+		VMX_ENTER("vmx_launch");
+	else
+		VMX_ENTER("vmx_resume");
 	return vcpu;
 }
 /** Where an exit arrives: VMCS_HOST_RIP. Not callable. */

@@ -60,13 +60,13 @@ extern const uint32_t vmx_msr_index[VMX_MSR_COUNT];
 #define VMX_EXTRA_FLUSH (1u << 0) /* forget this vCPU's translations */
 #define VMX_EXTRA_PDPTE (1u << 1) /* PAE page-directory pointers may have changed */
 #define VMX_EXTRA_CR8   (1u << 2) /* CR8 is not 0: it may keep an interrupt out */
+#define VMX_EXTRA_LAUNCH (1u << 3) /* the VMCS is clear: VMLAUNCH */
+#define VMX_EXTRA_BUFFERS (1u << 4) /* at every entry, where mitigate_guest_wanted() */
 
 struct vmx_vcpu {
 	/* Last value in the VMCS: written only when the vCPU's differs. */
-	uint64_t rip, rflags, rsp;
-	uint64_t host_rsp;
+	uint64_t rflags, rsp;
 	uint32_t extra;  /* VMX_EXTRA_* */
-	int launched;
 	uint32_t proc;   /* processor-based controls as in the VMCS */
 	uint8_t cr8;     /* as VTPR in vapic has it */
 	bool loaded;     /* current on the CPU it is loaded on */

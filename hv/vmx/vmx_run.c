@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Entry and exit, event injection, interrupt and NMI windows. The hot path: RIP, RSP and
- * RFLAGS are written only when they differ from what the VMCS has, other fields only when
- * something changed them, and what is rare stands behind one test of `extra`.
+ * Entry and exit, event injection, interrupt and NMI windows. The hot path: RSP and RFLAGS
+ * are written only when they differ from what the VMCS has, other fields only when something
+ * changed them; what few entries need stands behind one test of `extra`, what few exits need
+ * behind one of the reason's description.
  */
 #include "hv/gmem.h"
 #include "hv/run_loop.h"
@@ -56,7 +57,7 @@ void vmx_nmi_window(struct vcpu *vcpu, bool on)
 	proc_put(vcpu->vmx, VMX_PROC_NMI_WINDOW, on);
 }
 
-static __noinline void inject(struct vcpu *vcpu)
+static void inject(struct vcpu *vcpu)
 {
 	struct hv_event *ev = &vcpu->inject;
 	uint32_t info = vmx_event_encode(ev, !(vmx_read(VMCS_GUEST_CR0) & HV_CR0_PE));
@@ -99,17 +100,24 @@ static void cr8_watch(struct vcpu *vcpu)
 			  blocked < 0 ? 0 : MIN((unsigned int)blocked >> 4, vcpu->cr8));
 }
 
-static __noinline void run_before(struct vcpu *vcpu)
+/* Returns: the VMCS is to be launched. */
+static __noinline bool run_before(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vx = vcpu->vmx;
+	bool launch = (vx->extra & VMX_EXTRA_LAUNCH) != 0;
 
+	if (vcpu->inject.valid)
+		inject(vcpu);
 	if (vx->extra & VMX_EXTRA_FLUSH)
 		vmx_tlb_drop(vx);
 	if (vx->extra & VMX_EXTRA_PDPTE)
 		pdptes_load(vcpu);
-	vx->extra &= ~(VMX_EXTRA_FLUSH | VMX_EXTRA_PDPTE);
+	vx->extra &= ~(VMX_EXTRA_FLUSH | VMX_EXTRA_PDPTE | VMX_EXTRA_LAUNCH);
 	if (vx->extra & VMX_EXTRA_CR8)
 		cr8_watch(vcpu);
+	if (vx->extra & VMX_EXTRA_BUFFERS)
+		mitigate_guest_enter();
+	return launch;
 }
 
 static void db_causes(const struct hv_exit *exit, uint64_t qual)
@@ -131,9 +139,9 @@ static void nmi_unblock_undo(struct vcpu *vcpu, const struct vmx_exit_raw *raw, 
 		vmx_reg_set(vcpu, HV_REG_NMI_BLOCKED, 1);
 }
 
-/* Exits that carry more than a length. */
-static __noinline void exit_detail(struct vcpu *vcpu, struct hv_exit *exit, uint32_t reason, uint32_t need)
+static void exit_detail(struct vcpu *vcpu, uint32_t reason, uint32_t need)
 {
+	struct hv_exit *exit = &vcpu->exit;
 	struct vmx_exit_raw raw = { 0 };
 
 	exit->raw_reason = reason;
@@ -174,47 +182,58 @@ static __noinline void exit_detail(struct vcpu *vcpu, struct hv_exit *exit, uint
 }
 
 /* An event was being delivered when the exit came. */
-static __noinline void event_cut_short(struct vcpu *vcpu, uint32_t info)
+static void event_cut_short(struct vcpu *vcpu, uint32_t info)
 {
 	vcpu->exitint.valid = vmx_event_decode(info, (uint32_t)vmx_read(VMCS_IDT_ERROR),
 					       (uint32_t)vmx_read(VMCS_EXIT_INSN_LEN),
 					       &vcpu->exitint);
 }
 
-static inline void exit_translate(struct vcpu *vcpu, struct hv_exit *exit)
+/* Exits that are more than an instruction with a length, or less. */
+static __noinline void exit_other(struct vcpu *vcpu, uint32_t reason)
 {
-	uint32_t reason = (uint32_t)vmx_read(VMCS_EXIT_REASON);
 	const struct vmx_reason_desc *d = vmx_reason_find(reason);
 	uint32_t idt = (uint32_t)vmx_read(VMCS_IDT_INFO);
 
+	if (!(d->need & VMX_NEED_LEN))
+		vcpu->exit.insn_len = 0;
+	/* The field is not written when the entry failed. */
+	if ((idt & VMX_INTR_VALID) && d->kind != HV_EXIT_ENTRY_FAILED)
+		event_cut_short(vcpu, idt);
+	if (d->need & ~VMX_NEED_LEN)
+		exit_detail(vcpu, reason, d->need);
+}
+
+static __force_inline void exit_translate(struct vcpu *vcpu)
+{
+	struct hv_exit *exit = &vcpu->exit;
+	uint64_t reason = vmx_read(VMCS_EXIT_REASON);
+	const struct vmx_reason_desc *d = vmx_reason_find(reason);
+
 	exit->kind = d->kind;
 	exit->shadow = (vmx_read(VMCS_GUEST_INTR_STATE) & (VMX_INTR_STI | VMX_INTR_MOVSS)) != 0;
-	exit->insn_bytes_len = 0;
-	exit->insn_len = 0;
-	if (likely(d->need & VMX_NEED_LEN))
-		exit->insn_len = (uint8_t)vmx_read(VMCS_EXIT_INSN_LEN);
-	/* The field is not written when the entry failed. */
-	if (unlikely(idt & VMX_INTR_VALID) && d->kind != HV_EXIT_ENTRY_FAILED)
-		event_cut_short(vcpu, idt);
-	if (unlikely(d->need & ~VMX_NEED_LEN))
-		exit_detail(vcpu, exit, reason, d->need);
+	exit->insn_len = (uint8_t)vmx_read(VMCS_EXIT_INSN_LEN);
+	/* An instruction that merely exits does not do so in the delivery of an event (28.2.4). */
+	if (unlikely(d->need != VMX_NEED_LEN))
+		exit_other(vcpu, (uint32_t)reason);
 }
 
 /* VMLAUNCH or VMRESUME itself said no: the instruction error tells why (SDM vol. 3, 31.4). */
-static __noinline void entry_refused(struct hv_exit *exit)
+static __noinline void entry_refused(struct vcpu *vcpu)
 {
+	struct hv_exit *exit = &vcpu->exit;
+
 	exit->kind = HV_EXIT_ENTRY_FAILED;
 	exit->raw_reason = ~0ull;
 	exit->raw_info[0] = vmx_read(VMCS_INSN_ERROR);
 	exit->raw_info[1] = 0;
-	exit->insn_len = exit->insn_bytes_len = 0;
+	exit->insn_len = 0;
 	exit->shadow = false;
 }
 
-static inline void guest_in(struct vcpu *vcpu, struct vmx_vcpu *vx)
+static __force_inline void guest_in(struct vcpu *vcpu, struct vmx_vcpu *vx)
 {
-	if (vcpu->rip != vx->rip)
-		vmx_write(VMCS_GUEST_RIP, vcpu->rip);
+	vmx_write(VMCS_GUEST_RIP, vcpu->rip);
 	if (unlikely(vcpu->rflags != vx->rflags))
 		vmx_write(VMCS_GUEST_RFLAGS, vcpu->rflags);
 	if (unlikely(vcpu->gpr[GPR_RSP] != vx->rsp))
@@ -226,9 +245,9 @@ static inline void guest_in(struct vcpu *vcpu, struct vmx_vcpu *vx)
 	}
 }
 
-static inline void guest_out(struct vcpu *vcpu, struct vmx_vcpu *vx)
+static __force_inline void guest_out(struct vcpu *vcpu, struct vmx_vcpu *vx)
 {
-	vcpu->rip = vx->rip = vmx_read(VMCS_GUEST_RIP);
+	vmx_read_to(VMCS_GUEST_RIP, &vcpu->rip);
 	vcpu->rflags = vx->rflags = vmx_read(VMCS_GUEST_RFLAGS);
 	vcpu->gpr[GPR_RSP] = vx->rsp = vmx_read(VMCS_GUEST_RSP);
 	if (unlikely(*vx->vtpr >> 4 != vx->cr8)) {
@@ -244,21 +263,17 @@ static __force_inline struct vcpu *enter(struct vcpu *vcpu)
 	int failed;
 
 	guest_in(vcpu, vx);
-	if (unlikely(vcpu->inject.valid))
-		inject(vcpu);
-	if (unlikely(vx->extra))
-		run_before(vcpu);
-
-	mitigate_guest_enter();
-	vcpu = vmx_enter(vcpu, vx->launched, &vx->host_rsp, &failed);
+	if (unlikely(vx->extra | vcpu->inject.valid) && run_before(vcpu))
+		vcpu = vmx_enter(vcpu, true, &failed);
+	else
+		vcpu = vmx_enter(vcpu, false, &failed);
 
 	if (unlikely(failed)) {
-		entry_refused(&vcpu->exit);
+		entry_refused(vcpu);
 		return vcpu;
 	}
-	vcpu->vmx->launched = 1;
 	guest_out(vcpu, vcpu->vmx);
-	exit_translate(vcpu, &vcpu->exit);
+	exit_translate(vcpu);
 	return vcpu;
 }
 

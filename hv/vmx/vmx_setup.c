@@ -44,6 +44,7 @@ void vmx_vmcs_init(struct vcpu *vcpu)
 	vmx_write(VMCS_ENTRY_MSR_LOAD, 0);
 	vmx_write(VMCS_ENTRY_INTR_INFO, 0);
 	vmx_write(VMCS_LINK_POINTER, ~0ull);
+	vmx_write(VMCS_HOST_RSP, (uint64_t)(uintptr_t)vcpu); /* see vmx_entry.S */
 	vmx_write(VMCS_CR0_MASK, vmx_config.cr0_mask);
 	vmx_write(VMCS_CR4_MASK, vmx_config.cr4_mask);
 	vmx_write(VMCS_MSR_BITMAP, vx->msr_bitmap_pa);
@@ -128,7 +129,7 @@ void vmx_vcpu_reset(struct vcpu *vcpu)
 	vmx_write(VMCS_GUEST_RIP, 0);
 	vmx_write(VMCS_GUEST_RSP, 0);
 	vmx_write(VMCS_GUEST_RFLAGS, HV_RFLAGS_RESERVED1);
-	vx->rip = vx->rsp = 0;
+	vx->rsp = 0;
 	vx->rflags = HV_RFLAGS_RESERVED1;
 	vmx_access_end(vx, &a);
 	vmx_intr_window(vcpu, false);

@@ -5,6 +5,7 @@
 #include "hv/vm.h"
 #include "hv/vmx/vmx_priv.h"
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/mitigate.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
@@ -32,7 +33,7 @@ static void make_current(struct vmx_cpu *c, struct vmx_vcpu *vx)
 static void make_clear(struct vmx_cpu *c, struct vmx_vcpu *vx)
 {
 	(void)vmx_clear(vx->vmcs_pa);
-	vx->launched = 0;
+	vx->extra |= VMX_EXTRA_LAUNCH;
 	c->current = NULL;
 }
 
@@ -112,6 +113,8 @@ int vmx_vcpu_init(struct vcpu *vcpu)
 		return err;
 	}
 	vx->vtpr = (uint8_t *)vx->vapic + VTPR_OFFSET;
+	vx->extra = VMX_EXTRA_LAUNCH | (mitigate_guest_wanted() ? VMX_EXTRA_BUFFERS : 0);
+	vcpu->exit.insn_bytes_len = 0; /* and stays so: SVM's decode assists alone give any */
 	*(uint32_t *)vx->vmcs = vmx_config.revision;
 	vx->vmcs_pa = va_to_hpa(vx->vmcs).v;
 	vx->eptp = vmx_eptp(vcpu->vm->mem.s2.root);

@@ -96,6 +96,7 @@
 #define VMCS_HOST_IDTR_BASE     0x6c0eu
 #define VMCS_HOST_SYSENTER_ESP  0x6c10u
 #define VMCS_HOST_SYSENTER_EIP  0x6c12u
+#define VMCS_HOST_RSP          0x6c14
 #define VMCS_HOST_RIP           0x6c16u
 
 /* pin-based (25.6.1) */

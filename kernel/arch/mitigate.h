@@ -61,10 +61,16 @@ void mitigate_vm_switch(void);
 /** Clear what the host left in the CPU's buffers; through mitigate_guest_enter(). */
 void mitigate_buffers(void);
 
+/** Whether mitigate_guest_enter() has anything to do; constant after mitigations_init(). */
+static inline bool mitigate_guest_wanted(void)
+{
+	return (mitigations.on & ((1u << MITIGATE_L1D_FLUSH) | (1u << MITIGATE_VERW))) != 0;
+}
+
 /** The last thing before guest state is loaded. Context: IRQs off. */
 static inline void mitigate_guest_enter(void)
 {
-	if (unlikely(mitigations.on & ((1u << MITIGATE_L1D_FLUSH) | (1u << MITIGATE_VERW))))
+	if (unlikely(mitigate_guest_wanted()))
 		mitigate_buffers();
 }
 

@@ -95,13 +95,13 @@ void vmx_exit_point(void)
 {
 }
 
-struct vcpu *vmx_enter(struct vcpu *vcpu, int resume, uint64_t *host_rsp, int *failed)
+struct vcpu *vmx_enter(struct vcpu *vcpu, bool launch, int *failed)
 {
-	(void)host_rsp;
 	assert_ptr_equal(vcpu, v);
+	assert_int_equal(vmx_read(VMCS_HOST_RSP), (uint64_t)(uintptr_t)vcpu);
 	/* VMLAUNCH wants a clear VMCS, VMRESUME a launched one. */
-	assert_int_equal(fake_vmcs_current()->launched, resume != 0);
-	resumed = resume;
+	assert_int_equal(fake_vmcs_current()->launched, !launch);
+	resumed = !launch;
 	*failed = enter_result;
 	if (enter_result)
 		return vcpu;
@@ -746,8 +746,8 @@ static void state_goes_in_and_out(void **state)
 	guest = NULL;
 	vmx_write(VMCS_EXIT_REASON, 12);
 	fake_vmwrites = 0;
-	vmx_backend.run(v); /* nothing changed: nothing is written but by the model */
-	assert_int_equal(fake_vmwrites, 1);
+	vmx_backend.run(v); /* nothing changed: RIP, and what the model writes */
+	assert_int_equal(fake_vmwrites, 2);
 	/* the instruction itself refuses */
 	vmx_write(VMCS_INSN_ERROR, 7);
 	enter_result = 1;

@@ -119,6 +119,11 @@ static inline uint64_t vmx_read(uint64_t field)
 	return fake_vmcs_current()->field[field];
 }
 
+static inline void vmx_read_to(uint64_t field, uint64_t *out)
+{
+	*out = vmx_read(field);
+}
+
 static inline void vmx_write(uint64_t field, uint64_t v)
 {
 	FAKE_VMX_CHECK(fake_vmcs_current() && field < FAKE_VMCS_FIELDS);
@@ -154,7 +159,7 @@ static inline void vmx_host_mce(void)
 }
 
 /* Scripted by the test. */
-struct vcpu *vmx_enter(struct vcpu *vcpu, int resume, uint64_t *host_rsp, int *failed);
+struct vcpu *vmx_enter(struct vcpu *vcpu, bool launch, int *failed);
 void vmx_exit_point(void);
 
 #endif
