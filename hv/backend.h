@@ -19,6 +19,7 @@ struct vm;
 struct vcpu;
 struct hv_cpu;
 struct stage2_format;
+struct msr_map_format;
 
 struct hv_caps {
 	bool next_rip;        /* exits carry the instruction length */
@@ -45,8 +46,6 @@ struct hv_backend {
 	int (*cpu_enable)(void);
 	void (*cpu_disable)(void);
 
-	int (*vm_init)(struct vm *vm);
-	void (*vm_fini)(struct vm *vm);
 	int (*vcpu_init)(struct vcpu *vcpu);
 	void (*vcpu_fini)(struct vcpu *vcpu);
 	/** Architectural state after RESET or INIT (SDM vol. 3, table 9-1). Context: loaded. */
@@ -85,8 +84,6 @@ struct hv_backend {
 
 	/** guest TSC = host TSC + offset. */
 	void (*tsc_offset_set)(struct vcpu *vcpu, uint64_t offset);
-	/** Let the guest access an MSR without exits (harmless ones), or not. For all vCPUs of vm. */
-	void (*msr_passthrough)(struct vm *vm, uint32_t msr, bool read, bool write);
 
 	/** Stage-2 root changed or mappings were removed: no stale translation at the next entry. */
 	void (*tlb_flush)(struct vcpu *vcpu);
@@ -95,6 +92,7 @@ struct hv_backend {
 	void (*dump)(struct vcpu *vcpu, void (*emit)(void *ctx, const char *line), void *ctx);
 
 	const struct stage2_format *stage2; /* entry encoding, hv/stage2.h */
+	const struct msr_map_format *msr_map; /* where MSRs have their bits, hv/msr_map.h */
 };
 
 /* Chosen at boot by hv_init(); NULL when the CPU has neither. */

@@ -180,17 +180,18 @@ static void test_backend(struct selftest *t)
 		SELFTEST_CHECK(t, !"memory for nested page tables");
 		goto free;
 	}
-	if (gmem_add(m, GPA(0), ABSENT, GMEM_RAM) || hv_backend->vm_init(r.vm)) {
+	if (gmem_add(m, GPA(0), ABSENT, GMEM_RAM)) {
 		SELFTEST_CHECK(t, !"memory for a guest");
 		goto fini_mem;
 	}
+	msr_map_vm_init(&r.vm->msr_map);
 	if (hv_backend->vcpu_init(r.v)) {
 		SELFTEST_CHECK(t, !"memory for a vCPU");
 	} else {
 		guest_run(&r);
 		hv_backend->vcpu_fini(r.v);
 	}
-	hv_backend->vm_fini(r.vm);
+	msr_map_vm_fini(&r.vm->msr_map);
 fini_mem:
 	gmem_fini(m);
 free:

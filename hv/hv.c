@@ -3,6 +3,7 @@
 
 #include "hv/backend.h"
 #include "hv/mce.h"
+#include "hv/msr_map.h"
 #include "hv/stage2.h"
 #include "hv/vm_priv.h"
 #include "kernel/arch/cpu.h"
@@ -47,6 +48,10 @@ int hv_backend_validate(const struct hv_backend *b)
 		log_err("backend incomplete name=%s part=stage2", b->name);
 		return -RAY_EINVAL;
 	}
+	if (b->msr_map == NULL || b->msr_map->bits == NULL) {
+		log_err("backend incomplete name=%s part=msr_map", b->name);
+		return -RAY_EINVAL;
+	}
 	return 0;
 }
 
@@ -72,6 +77,8 @@ static const struct hv_backend *choose(void)
 		if (hv_backend_validate(all[i]) != 0)
 			continue;
 		err = all[i]->probe(&hv_caps);
+		if (err == 0)
+			err = msr_map_init(all[i]->msr_map);
 		if (err == 0)
 			return all[i];
 		if (err != -RAY_ENODEV)

@@ -9,6 +9,7 @@
 
 #include "hv/gbus.h"
 #include "hv/gmem.h"
+#include "hv/msr_map.h"
 #include "hv/vcpu.h"
 #include "hv/vdev.h"
 #include "hv/virq.h"
@@ -38,8 +39,6 @@ struct vm_def {
 enum vm_state { VM_DEFINED, VM_RUNNING, VM_PAUSED, VM_STOPPED, VM_CRASHED, VM_STATE_COUNT };
 
 struct vuart;
-struct svm_vm;
-struct vmx_vm;
 struct vplatform;
 
 struct vm {
@@ -61,10 +60,7 @@ struct vm {
 	struct vpic *pic;
 	struct vuart *uart;
 	struct vplatform *platform; /* RTC, PIT, PM, PCI: devices/virt */
-	union {
-		struct svm_vm *svm;
-		struct vmx_vm *vmx;
-	};
+	struct msr_map msr_map;     /* what the CPU lets pass */
 	uint64_t tsc_offset;        /* guest TSC - host TSC, the same for all vCPUs at start */
 	uint64_t clock_ref_tsc;     /* kvm-clock: guest TSC and nanoseconds that belong together */
 	uint64_t clock_ref_ns;

@@ -69,10 +69,7 @@ int vm_parts_build(struct vm *vm, const char **step)
 	err = gbus_init(&vm->bus);
 	if (err != 0)
 		return err;
-	*step = hv_backend->name;
-	err = hv_backend->vm_init(vm);
-	if (err != 0)
-		return err;
+	msr_map_vm_init(&vm->msr_map);
 	*step = "interrupt controllers";
 	err = virq_create(vm);
 	if (err != 0)
@@ -141,7 +138,7 @@ void vm_parts_demolish(struct vm *vm)
 		p->destroy(vm);
 	while (vm->vcpu_count > 0)
 		vcpu_destroy(vm->vcpu[--vm->vcpu_count]);
-	hv_backend->vm_fini(vm);
+	msr_map_vm_fini(&vm->msr_map);
 	gbus_fini(&vm->bus);
 }
 

@@ -96,7 +96,7 @@ static int svm_probe(struct hv_caps *caps)
 	svm_features.shadow_lost = under_tcg();
 	svm_features.flush_by_asid = (r.edx & FEAT_FLUSH_ASID) != 0;
 	caps_describe(caps, r.edx);
-	return svm_perm_init();
+	return svm_iopm_init();
 }
 
 static int page_take(void **out)
@@ -140,8 +140,6 @@ const struct hv_backend svm_backend = {
 	.probe = svm_probe,
 	.cpu_enable = svm_cpu_enable,
 	.cpu_disable = svm_cpu_disable,
-	.vm_init = svm_vm_init,
-	.vm_fini = svm_vm_fini,
 	.vcpu_init = svm_vcpu_init,
 	.vcpu_fini = svm_vcpu_fini,
 	.vcpu_reset = svm_vcpu_reset,
@@ -159,8 +157,8 @@ const struct hv_backend svm_backend = {
 	.intr_window = svm_intr_window,
 	.nmi_window = svm_nmi_window,
 	.tsc_offset_set = svm_tsc_offset_set,
-	.msr_passthrough = svm_msr_passthrough,
 	.tlb_flush = svm_tlb_flush,
 	.dump = svm_dump,
 	.stage2 = &svm_npt_format,
+	.msr_map = &svm_msr_map_format,
 };

@@ -9,6 +9,7 @@
 #define RAYOS_HV_SVM_PRIV_H
 
 #include "hv/backend.h"
+#include "hv/msr_map.h"
 #include "hv/svm/svm_asid.h"
 #include "hv/svm/svm_vmcb.h"
 
@@ -17,11 +18,6 @@ struct svm_cpu {
 	void *host;        /* VMCB with what VMLOAD gives back after an exit */
 	uint64_t host_pa;
 	struct svm_asid_pool asids;
-};
-
-struct svm_vm {
-	void *msrpm;       /* own copy, NULL while the shared one serves */
-	uint64_t msrpm_pa;
 };
 
 /* Work around the next entry that most entries do not have. */
@@ -69,8 +65,6 @@ static inline void svm_dirty(struct svm_vmcb *vmcb, uint32_t clean_bits)
 }
 
 /* svm_vcpu.c */
-int svm_vm_init(struct vm *vm);
-void svm_vm_fini(struct vm *vm);
 int svm_vcpu_init(struct vcpu *vcpu);
 void svm_vcpu_fini(struct vcpu *vcpu);
 void svm_vcpu_reset(struct vcpu *vcpu);
@@ -98,14 +92,11 @@ void svm_seg_get(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out);
 void svm_paging_get(struct vcpu *vcpu, struct hv_paging *out);
 void svm_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in);
 
-/* svm_msrpm.c */
-/** The shared maps, once per boot. 0 or -RAY_ENOMEM. */
-int __must_check svm_perm_init(void);
+/* svm_perm.c */
+/** The map that lets every port exit, once per boot. 0 or -RAY_ENOMEM. */
+int __must_check svm_iopm_init(void);
 uint64_t svm_iopm_pa(void);
-uint64_t svm_msrpm_shared_pa(void);
-void svm_msr_passthrough(struct vm *vm, uint32_t msr, bool read, bool write);
-/** Bit number of an MSR's read bit in the map; the write bit follows it. -RAY_ERANGE. */
-int svm_msrpm_bit(uint32_t msr, uint32_t *bit);
+extern const struct msr_map_format svm_msr_map_format;
 
 /* svm_dump.c */
 void svm_dump(struct vcpu *vcpu, void (*emit)(void *ctx, const char *line), void *ctx);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Life of a VM's and a vCPU's SVM state: creation, reset, moving between CPUs. */
+/* Life of a vCPU's SVM state: creation, reset, moving between CPUs. */
 #include "hv/svm/svm_priv.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
@@ -17,29 +17,6 @@
 #define CR0_RESET (HV_CR0_ET | HV_CR0_NW | HV_CR0_CD)
 #define DR6_RESET 0xffff0ff0ull
 #define DR7_RESET 0x400ull
-
-int svm_vm_init(struct vm *vm)
-{
-	struct svm_vm *sm = kzalloc(sizeof(*sm), MEM_VM);
-
-	if (!sm)
-		return -RAY_ENOMEM;
-	sm->msrpm_pa = svm_msrpm_shared_pa();
-	vm->svm = sm;
-	return 0;
-}
-
-void svm_vm_fini(struct vm *vm)
-{
-	struct svm_vm *sm = vm->svm;
-
-	if (!sm)
-		return;
-	if (sm->msrpm)
-		page_free(va_to_hpa(sm->msrpm), 1);
-	kfree(sm);
-	vm->svm = NULL;
-}
 
 static void controls_init(struct svm_vmcb *c)
 {
@@ -80,7 +57,7 @@ int svm_vcpu_init(struct vcpu *vcpu)
 	sv->vmcb_pa = page.v;
 	controls_init(sv->vmcb);
 	sv->vmcb->n_cr3 = vcpu->vm->mem.s2.root.v;
-	sv->vmcb->msrpm_pa = vcpu->vm->svm->msrpm_pa;
+	sv->vmcb->msrpm_pa = vcpu->vm->msr_map.pa;
 	vcpu->svm = sv;
 	return 0;
 }
@@ -155,7 +132,7 @@ void svm_vcpu_load(struct vcpu *vcpu)
 
 	sv->loaded = true;
 	sv->vmcb->dr6 = vcpu->dr6;
-	sv->vmcb->msrpm_pa = vcpu->vm->svm->msrpm_pa;
+	sv->vmcb->msrpm_pa = vcpu->vm->msr_map.pa;
 	svm_dirty(sv->vmcb, SVM_CLEAN_DR | SVM_CLEAN_PERM);
 	if (sv->cpu != c) {
 		/* Another CPU may hold translations and a copy of the VMCB from before. */

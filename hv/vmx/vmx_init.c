@@ -194,7 +194,7 @@ static int vmx_probe(struct hv_caps *caps)
 		return err;
 	choose_cr_masks();
 	caps_fill(caps);
-	return vmx_msr_bitmap_init();
+	return 0;
 }
 
 static int feature_control_set(void)
@@ -258,8 +258,6 @@ const struct hv_backend vmx_backend = {
 	.probe = vmx_probe,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
-	.vm_init = vmx_vm_init,
-	.vm_fini = vmx_vm_fini,
 	.vcpu_init = vmx_vcpu_init,
 	.vcpu_fini = vmx_vcpu_fini,
 	.vcpu_reset = vmx_vcpu_reset,
@@ -277,8 +275,8 @@ const struct hv_backend vmx_backend = {
 	.intr_window = vmx_intr_window,
 	.nmi_window = vmx_nmi_window,
 	.tsc_offset_set = vmx_tsc_offset_set,
-	.msr_passthrough = vmx_msr_passthrough,
 	.tlb_flush = vmx_tlb_flush,
 	.dump = vmx_dump,
 	.stage2 = &vmx_ept_format,
+	.msr_map = &vmx_msr_map_format,
 };

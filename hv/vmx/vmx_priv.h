@@ -7,12 +7,13 @@
  * fields of a vCPU that may not be loaded does so between vmx_access_begin() and _end(),
  * which make it current for a moment; on a loaded vCPU the pair costs one test.
  * Locking: a vCPU's state belongs to its thread; a CPU's to whatever runs there with
- * preemption off; the MSR bitmap of a VM changes under vm->lock.
+ * preemption off.
  */
 #ifndef RAYOS_HV_VMX_PRIV_H
 #define RAYOS_HV_VMX_PRIV_H
 
 #include "hv/backend.h"
+#include "hv/msr_map.h"
 #include "hv/vmx/vmx_insn.h"
 #include "hv/vmx/vmx_vmcs.h"
 
@@ -39,11 +40,6 @@ struct vmx_cpu {
 	bool on;
 };
 extern struct vmx_cpu vmx_cpus[];
-
-struct vmx_vm {
-	void *msr_bitmap; /* own copy, NULL while the shared one serves */
-	uint64_t msr_bitmap_pa;
-};
 
 /* MSRs the host has no use for: the guest's while it is loaded. */
 enum vmx_guest_msr {
@@ -91,8 +87,6 @@ struct vmx_access {
 };
 void vmx_access_begin(struct vmx_vcpu *vx, struct vmx_access *a);
 void vmx_access_end(struct vmx_vcpu *vx, const struct vmx_access *a);
-int vmx_vm_init(struct vm *vm);
-void vmx_vm_fini(struct vm *vm);
 int vmx_vcpu_init(struct vcpu *vcpu);
 void vmx_vcpu_fini(struct vcpu *vcpu);
 void vmx_vcpu_load(struct vcpu *vcpu);
@@ -125,12 +119,7 @@ void vmx_paging_get(struct vcpu *vcpu, struct hv_paging *out);
 void vmx_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in);
 
 /* vmx_msr.c */
-/** The shared bitmap, once per boot. 0 or -RAY_ENOMEM. */
-int __must_check vmx_msr_bitmap_init(void);
-uint64_t vmx_msr_bitmap_shared_pa(void);
-void vmx_msr_passthrough(struct vm *vm, uint32_t msr, bool read, bool write);
-/** Byte and bit of an MSR's read permission; writes are 0x800 bytes on. -RAY_ERANGE. */
-int vmx_msr_bitmap_bit(uint32_t msr, uint32_t *byte, uint8_t *mask);
+extern const struct msr_map_format vmx_msr_map_format;
 
 /* vmx_vpid.c */
 /** A number no other vCPU has, or 0 when there are none left. Context: any but NMI. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Life of a VM's and a vCPU's VMX state: creation, moving between CPUs, flushing. */
+/* Life of a vCPU's VMX state: creation, moving between CPUs, flushing. */
 #define LOG_TAG "vmx"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
@@ -63,29 +63,6 @@ void vmx_access_end(struct vmx_vcpu *vx, const struct vmx_access *a)
 	irq_restore(a->irq_flags);
 }
 
-int vmx_vm_init(struct vm *vm)
-{
-	struct vmx_vm *xm = kzalloc(sizeof(*xm), MEM_VM);
-
-	if (!xm)
-		return -RAY_ENOMEM;
-	xm->msr_bitmap_pa = vmx_msr_bitmap_shared_pa();
-	vm->vmx = xm;
-	return 0;
-}
-
-void vmx_vm_fini(struct vm *vm)
-{
-	struct vmx_vm *xm = vm->vmx;
-
-	if (!xm)
-		return;
-	if (xm->msr_bitmap)
-		page_free(va_to_hpa(xm->msr_bitmap), PAGE_ORDER_4K);
-	kfree(xm);
-	vm->vmx = NULL;
-}
-
 static int page_take(void **out)
 {
 	hpa_t page;
@@ -118,7 +95,7 @@ int vmx_vcpu_init(struct vcpu *vcpu)
 	*(uint32_t *)vx->vmcs = vmx_config.revision;
 	vx->vmcs_pa = va_to_hpa(vx->vmcs).v;
 	vx->eptp = vmx_eptp(vcpu->vm->mem.s2.root);
-	vx->msr_bitmap_pa = vcpu->vm->vmx->msr_bitmap_pa;
+	vx->msr_bitmap_pa = vcpu->vm->msr_map.pa;
 	vx->vpid = vmx_config.vpid ? vmx_vpid_alloc() : 0;
 	(void)vmx_clear(vx->vmcs_pa);
 	vmx_access_begin(vx, &a);
@@ -172,8 +149,8 @@ void vmx_vcpu_load(struct vcpu *vcpu)
 		vmx_host_state_set();
 		vmx_tlb_drop(vx);
 	}
-	if (vx->msr_bitmap_pa != vcpu->vm->vmx->msr_bitmap_pa) {
-		vx->msr_bitmap_pa = vcpu->vm->vmx->msr_bitmap_pa;
+	if (vx->msr_bitmap_pa != vcpu->vm->msr_map.pa) {
+		vx->msr_bitmap_pa = vcpu->vm->msr_map.pa;
 		vmx_write(VMCS_MSR_BITMAP, vx->msr_bitmap_pa);
 	}
 	for (unsigned int i = 0; i < VMX_MSR_COUNT; i++)

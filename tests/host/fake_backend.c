@@ -172,17 +172,6 @@ static void fake_cpu_disable(void)
 {
 }
 
-static int fake_vm_init(struct vm *vm)
-{
-	(void)vm;
-	return 0;
-}
-
-static void fake_vm_fini(struct vm *vm)
-{
-	(void)vm;
-}
-
 static int fake_vcpu_init(struct vcpu *v)
 {
 	v->fake = calloc(1, sizeof(*v->fake));
@@ -279,13 +268,17 @@ static void fake_tsc_offset_set(struct vcpu *v, uint64_t offset)
 	v->fake->tsc_offset = offset;
 }
 
-static void fake_msr_passthrough(struct vm *vm, uint32_t msr, bool read, bool write)
+/* Two bits for each of the first MSRs. */
+static int fake_msr_bits(uint32_t msr, uint32_t *read, uint32_t *write)
 {
-	(void)vm;
-	(void)msr;
-	(void)read;
-	(void)write;
+	if (msr >= PAGE_SIZE * 8 / 2)
+		return -RAY_ERANGE;
+	*read = msr * 2;
+	*write = msr * 2 + 1;
+	return 0;
 }
+
+static const struct msr_map_format fake_msr_map = { .order = 0, .bits = fake_msr_bits };
 
 static void fake_dump(struct vcpu *v, void (*emit)(void *ctx, const char *line), void *ctx)
 {
@@ -340,8 +333,6 @@ const struct hv_backend fake_backend = {
 	.probe = fake_probe,
 	.cpu_enable = fake_cpu_enable,
 	.cpu_disable = fake_cpu_disable,
-	.vm_init = fake_vm_init,
-	.vm_fini = fake_vm_fini,
 	.vcpu_init = fake_vcpu_init,
 	.vcpu_fini = fake_vcpu_fini,
 	.vcpu_reset = fake_vcpu_reset,
@@ -359,10 +350,10 @@ const struct hv_backend fake_backend = {
 	.intr_window = fake_intr_window,
 	.nmi_window = fake_nmi_window,
 	.tsc_offset_set = fake_tsc_offset_set,
-	.msr_passthrough = fake_msr_passthrough,
 	.tlb_flush = fake_tlb_flush,
 	.dump = fake_dump,
 	.stage2 = &fake_format,
+	.msr_map = &fake_msr_map,
 };
 
 /* Where the real one is not linked, hv_init() finds this in its place. */

@@ -1,6 +1,6 @@
 /* UNIT: hv/vmx/vmx_check.c hv/vmx/vmx_ctl.c hv/vmx/vmx_dump.c hv/vmx/vmx_ept.c
  * hv/vmx/vmx_init.c hv/vmx/vmx_msr.c hv/vmx/vmx_regs.c hv/vmx/vmx_run.c hv/vmx/vmx_setup.c
- * hv/vmx/vmx_vcpu.c hv/vmx/vmx_vpid.c hv/gmem.c hv/stage2.c hv/gbus.c kernel/lib/fmt.c
+ * hv/vmx/vmx_vcpu.c hv/vmx/vmx_vpid.c hv/msr_map.c hv/gmem.c hv/stage2.c hv/gbus.c kernel/lib/fmt.c
  * kernel/lib/sink.c kernel/arch/mitigate.c tests/host/fake_backend.c
  */
 // SPDX-License-Identifier: Apache-2.0
@@ -140,7 +140,9 @@ static void cpu_with_everything(void)
 
 static int probe(void)
 {
-	return vmx_backend.probe(&hv_caps);
+	int err = vmx_backend.probe(&hv_caps);
+
+	return err ? err : msr_map_init(vmx_backend.msr_map);
 }
 
 static void make_vm(void)
@@ -149,7 +151,7 @@ static void make_vm(void)
 	v = calloc(1, sizeof(*v));
 	assert_int_equal(gmem_init(&vm->mem, &vmx_ept_format, false), 0);
 	assert_int_equal(gmem_add(&vm->mem, GPA(0), MIB(4), GMEM_RAM), 0);
-	assert_int_equal(vmx_backend.vm_init(vm), 0);
+	msr_map_vm_init(&vm->msr_map);
 	v->vm = vm;
 	v->rflags = HV_RFLAGS_RESERVED1;
 	assert_int_equal(vmx_backend.vcpu_init(v), 0);
@@ -159,7 +161,7 @@ static void make_vm(void)
 static void free_vm(void)
 {
 	vmx_backend.vcpu_fini(v);
-	vmx_backend.vm_fini(vm);
+	msr_map_vm_fini(&vm->msr_map);
 	gmem_fini(&vm->mem);
 	free(v);
 	free(vm);
@@ -316,9 +318,6 @@ static void every_allocation_may_fail(void **state)
 		assert_int_equal(fake_heap_live, heap);
 	}
 	fake_allocs_left = 0;
-	struct vm empty = { 0 };
-	assert_int_equal(vmx_backend.vm_init(&empty), -RAY_ENOMEM);
-	vmx_backend.vm_fini(&empty);
 	vmx_backend.vcpu_fini(&other);
 	fake_allocs_left = -1;
 }
@@ -867,47 +866,30 @@ static void entry_checks(void **state)
 
 /* --- MSR bitmaps, EPT entries, VPIDs --- */
 
-static bool exits(uint32_t msr, bool write)
-{
-	uint32_t byte;
-	uint8_t mask;
-	const uint8_t *map = hpa_to_va(HPA(vm->vmx->msr_bitmap_pa));
-
-	assert_int_equal(vmx_msr_bitmap_bit(msr, &byte, &mask), 0);
-	return map[byte + (write ? 0x800 : 0)] & mask;
-}
-
 static void msr_bitmaps(void **state)
 {
-	uint32_t byte;
-	uint8_t mask;
-	uint64_t shared = vm->vmx->msr_bitmap_pa;
+	const struct msr_map_format *f = vmx_backend.msr_map;
+	uint64_t shared = vm->msr_map.pa;
+	uint32_t r, w;
 
 	(void)state;
-	assert_int_equal(vmx_msr_bitmap_bit(0x1fff, &byte, &mask), 0);
-	assert_int_equal(byte, 0x3ff);
-	assert_int_equal(vmx_msr_bitmap_bit(0xc0000000, &byte, &mask), 0);
-	assert_int_equal(byte, 0x400);
-	assert_int_equal(vmx_msr_bitmap_bit(0x2000, &byte, &mask), -RAY_ERANGE);
-	assert_int_equal(vmx_msr_bitmap_bit(0xc0002000, &byte, &mask), -RAY_ERANGE);
-	assert_int_equal(vmx_msr_bitmap_bit(0xbfffffff, &byte, &mask), -RAY_ERANGE);
-	assert_false(exits(0xc0000082, true));
-	assert_true(exits(0x10, false));
-	fake_allocs_left = 0; /* no memory: everything exits rather than nothing */
-	vmx_backend.msr_passthrough(vm, 0x10, true, false);
-	assert_true(exits(0xc0000082, true));
-	fake_allocs_left = -1;
-	vmx_backend.msr_passthrough(vm, 0x10, true, false);
-	assert_int_not_equal(vm->vmx->msr_bitmap_pa, shared);
-	assert_false(exits(0x10, false));
-	assert_true(exits(0x10, true));
-	assert_false(exits(0xc0000082, true));
-	vmx_backend.load(v); /* an existing vCPU gets it with its next load */
-	assert_int_equal(vmx_read(VMCS_MSR_BITMAP), vm->vmx->msr_bitmap_pa);
+	assert_int_equal(f->order, 0);
+	assert_int_equal(f->bits(0x1fff, &r, &w), 0);
+	assert_int_equal(r, 0x1fff);
+	assert_int_equal(w, 0x800 * 8 + 0x1fff);
+	assert_int_equal(f->bits(0xc0000000, &r, &w), 0);
+	assert_int_equal(r, 0x400 * 8);
+	assert_int_equal(w, 0xc00 * 8);
+	assert_int_equal(f->bits(0x2000, &r, &w), -RAY_ERANGE);
+	assert_int_equal(f->bits(0xc0002000, &r, &w), -RAY_ERANGE);
+	assert_int_equal(f->bits(0xbfffffff, &r, &w), -RAY_ERANGE);
+	vmx_backend.load(v); /* an existing vCPU gets another map with its next load */
 	vmx_backend.unload(v);
-	unsigned int warned = fake_log_records;
-	vmx_backend.msr_passthrough(vm, 0x40000000, true, true);
-	assert_int_equal(fake_log_records, warned + 1);
+	assert_int_equal(msr_map_pass(&vm->msr_map, 0x10, true, false), 0);
+	assert_int_not_equal(vm->msr_map.pa, shared);
+	vmx_backend.load(v);
+	assert_int_equal(vmx_read(VMCS_MSR_BITMAP), vm->msr_map.pa);
+	vmx_backend.unload(v);
 }
 
 static void ept_entries(void **state)
