@@ -88,7 +88,7 @@ struct hv_backend {
 	/** Stage-2 root changed or mappings were removed: no stale translation at the next entry. */
 	void (*tlb_flush)(struct vcpu *vcpu);
 
-	/** Registers and control fields of a vCPU as text, for crash reports. */
+	/** What only this backend knows of a vCPU, as text for crash reports. */
 	void (*dump)(struct vcpu *vcpu, void (*emit)(void *ctx, const char *line), void *ctx);
 
 	const struct stage2_format *stage2; /* entry encoding, hv/stage2.h */

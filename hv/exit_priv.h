@@ -14,7 +14,9 @@ enum hv_disposition exit_cr_fast(struct vcpu *v, struct hv_exit *e);
 
 /** End the VM, naming the exit. */
 enum hv_disposition exit_unexpected(struct vcpu *v, struct hv_exit *e);
-/** The vCPU's registers into the log. Context: thread. */
+/** The vCPU's registers and its backend's control fields, line by line. Context: thread. */
+void vcpu_dump(struct vcpu *v, void (*emit)(void *ctx, const char *line), void *ctx);
+/** vcpu_dump() into the log. */
 void vcpu_dump_log(struct vcpu *v);
 
 #endif

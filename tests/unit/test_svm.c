@@ -1,5 +1,5 @@
-/* UNIT: hv/svm/svm_exit.c hv/svm/svm_asid.c hv/svm/svm_npt.c hv/svm/svm_regs.c
- * hv/svm/svm_run.c */
+/* UNIT: hv/svm/svm_exit.c hv/svm/svm_asid.c hv/svm/svm_dump.c hv/svm/svm_npt.c
+ * hv/svm/svm_regs.c hv/svm/svm_run.c kernel/lib/fmt.c kernel/lib/sink.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The SVM backend without SVM: exit decoding, events, ASIDs, NPT entries and registers as
@@ -375,6 +375,27 @@ static void test_run_carries_state(void **state)
 	assert_int_equal(vmcb.clean, SVM_CLEAN_ALL);
 }
 
+static char said[1024];
+
+static void collect(void *ctx, const char *line)
+{
+	(void)ctx;
+	strcat(said, line);
+	strcat(said, "\n");
+}
+
+static void test_dump_names_the_exit(void **state)
+{
+	(void)state;
+	vmcb.exit_code = SVM_EXIT_NPF;
+	vmcb.exit_info2 = 0xfee00000;
+	vmcb.tsc_offset = 0x123;
+	said[0] = '\0';
+	svm_dump(&vcpu, collect, NULL);
+	assert_non_null(strstr(said, "exit=400 info1=0 info2=fee00000"));
+	assert_non_null(strstr(said, "tsc_offset=123\n"));
+}
+
 static void guest_npf_in_delivery(void)
 {
 	assert_true(vmcb.event_inj == 0x80000040ull);
@@ -692,6 +713,7 @@ int main(void)
 		T(test_npt_entries),
 		T(test_registers),
 		T(test_run_carries_state),
+		T(test_dump_names_the_exit),
 		T(test_run_event_cut_short),
 		T(test_intr_window),
 		T(test_shadow_is_stepped_over),

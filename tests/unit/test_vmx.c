@@ -1,6 +1,6 @@
 /* UNIT: hv/vmx/vmx_check.c hv/vmx/vmx_ctl.c hv/vmx/vmx_dump.c hv/vmx/vmx_ept.c
  * hv/vmx/vmx_init.c hv/vmx/vmx_msr.c hv/vmx/vmx_regs.c hv/vmx/vmx_run.c hv/vmx/vmx_setup.c
- * hv/vmx/vmx_vcpu.c hv/vmx/vmx_vpid.c hv/msr_map.c hv/gmem.c hv/stage2.c hv/gbus.c kernel/lib/fmt.c
+ * hv/vmx/vmx_vcpu.c hv/vmx/vmx_vpid.c hv/vcpu_dump.c hv/msr_map.c hv/gmem.c hv/stage2.c hv/gbus.c kernel/lib/fmt.c
  * kernel/lib/sink.c kernel/arch/mitigate.c tests/host/fake_backend.c
  */
 // SPDX-License-Identifier: Apache-2.0
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "hv/exit_priv.h"
 #include "hv/run_loop.h"
 #include "hv/vmx/vmx_check.h"
 #include "hv/vmx/vmx_ctl.h"
@@ -856,7 +857,10 @@ static void entry_checks(void **state)
 	s = (struct hv_segment){ .limit = 0x67, .attr = 0x93 };
 	BREAKS(vmx_seg_set(v, HV_SEG_TR, &s), "tr is not");
 	said[0] = '\0';
-	vmx_backend.dump(v, collect, NULL);
+	hv_backend = &vmx_backend;
+	v->gpr[GPR_R15] = 0xf15;
+	vcpu_dump(v, collect, NULL);
+	assert_non_null(strstr(said, "r15=0000000000000f15\ncr0=60000010 cr3=0"));
 	assert_non_null(strstr(said, "rip=000000000000fff0"));
 	assert_non_null(strstr(said, "cs   sel=f000 attr=0009b limit=0000ffff base=00000000ffff0000"));
 	assert_non_null(strstr(said, "tsc_offset=0"));
