@@ -23,6 +23,7 @@
 #define PIT_OUT2    0x20u
 #define CALIBRATE_HZ 100u
 #define PIC_MASTER_DATA 0x21u
+#define RFLAGS_IF   0x200u
 #define PIC_SLAVE_DATA 0xa1u
 #define MB_MMAP     0x40u
 #define E820_RAM    1u
@@ -126,9 +127,16 @@ void print(const char *fmt, ...)
 
 void wait_byte(void)
 {
+	uint64_t flags;
+
+	/* With interrupts on: Bochs 2.7 takes none of the host's out of a guest that was entered
+	 * with them off, and a host with one CPU would wait for ever. */
+	__asm__ volatile("pushfq; popq %0; sti" : "=r"(flags) : : "memory");
 	while (!(inb(LSR) & LSR_DATA))
 		;
 	inb(COM1);
+	if (!(flags & RFLAGS_IF))
+		__asm__ volatile("cli" : : : "memory");
 }
 
 void report(bool ok, const char *what)
