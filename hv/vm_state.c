@@ -32,8 +32,7 @@ static size_t head_put(struct state_buf *b, const char *name, uint32_t instance,
 {
 	char padded[RECORD_NAME] = { 0 };
 
-	for (unsigned int i = 0; i < RECORD_NAME - 1 && name[i] != '\0'; i++)
-		padded[i] = name[i];
+	ray_snprintf(padded, sizeof(padded), "%s", name);
 	state_put(b, padded, sizeof(padded));
 	state_put_u32(b, instance);
 	state_put_u32(b, version);
