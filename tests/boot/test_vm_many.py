@@ -34,7 +34,8 @@ def shell(boot, tmp_path_factory):
     return Shell(boot("many", iso=image, **MACHINE)).wait_ready()
 
 
-def start(shell, name, keys):
+def start(shell, started, name, keys):
+    started[name] = time.monotonic()
     shell.ok(f"vm define {name} {keys}", 60)
     shell.machine.send_line(f"vm start {name}")
     shell.machine.expect(f"RAYOS_VM:STARTED name={name}", 120)
@@ -78,6 +79,13 @@ def all_rise(shell, names):
     return after
 
 
+def none_is_early(counts, started):
+    """No guest's second is shorter than one, however late it may get its turns."""
+    for name, count in counts.items():
+        passed = time.monotonic() - started[name]
+        assert count <= passed * 1.1 + 2, f"{name} counted {count} in {passed:.0f} s"
+
+
 def end(shell, name):
     shell.machine.send_line(f"vm kill {name}")
     shell.machine.expect(f"RAYOS_VM:KILLED name={name}", 60)
@@ -89,11 +97,12 @@ def test_many(shell, show):
     testers = [f"t{n}" for n in range(1, TESTERS + 1)]
     linuxes = [f"linux{n}" for n in range(1, LINUX + 1)]
     everybody = testers + linuxes
+    started = {}
     for n, name in enumerate(testers, 1):
         extra = f" fault={CRASH_AFTER}" if name == "t2" else ""
-        start(shell, name, f"kernel=memory.elf memory=16M 'cmdline=id={n}{extra}'")
+        start(shell, started, name, f"kernel=memory.elf memory=16M 'cmdline=id={n}{extra}'")
     for name in linuxes:
-        start(shell, name, "kernel=vmlinuz initrd=initrd.img memory=128M "
+        start(shell, started, name, "kernel=vmlinuz initrd=initrd.img memory=128M "
               "'cmdline=console=ttyS0 quiet'")
     for name in linuxes:
         with Console(shell, name, booting=True) as guest:
@@ -113,6 +122,7 @@ def test_many(shell, show):
     end(shell, "t1")
     left.remove("t1")
     counts = all_rise(shell, left)
+    none_is_early(counts, started)
     show(f"{len(everybody)} guests; t2 crashed ({reason}), t1 was killed, {len(left)} count on, "
          f"the slowest is at {min(counts.values())}, the fastest at {max(counts.values())}")
 

@@ -22,6 +22,7 @@
 #define PIT_GATE    0x61u
 #define PIT_OUT2    0x20u
 #define CALIBRATE_HZ 100u
+#define CALIBRATE_TRIES 3
 #define PIC_MASTER_DATA 0x21u
 #define RFLAGS_IF   0x200u
 #define PIC_SLAVE_DATA 0xa1u
@@ -265,7 +266,9 @@ bool cpu_start(uint32_t apic_id, void (*fn)(void))
 	return ap_up;
 }
 
-uint64_t tsc_hz(void)
+/* Begun before the counter is: a guest that is not let run in between believes the TSC to be
+ * faster than it is, never slower, and its sleeps are long, never short. */
+static uint64_t tsc_per_count(void)
 {
 	const uint16_t count = PIT_HZ / CALIBRATE_HZ;
 	uint64_t begin;
@@ -273,11 +276,23 @@ uint64_t tsc_hz(void)
 	outb(PIT_GATE, (uint8_t)((inb(PIT_GATE) & ~3u) | 1u));
 	outb(PIT_COMMAND, 0xb0); /* channel 2, both bytes, mode 0 */
 	outb(PIT_CHANNEL2, (uint8_t)count);
-	outb(PIT_CHANNEL2, (uint8_t)(count >> 8));
 	begin = rdtsc();
+	outb(PIT_CHANNEL2, (uint8_t)(count >> 8));
 	while (!(inb(PIT_GATE) & PIT_OUT2))
 		;
-	return (rdtsc() - begin) * CALIBRATE_HZ;
+	return rdtsc() - begin;
+}
+
+uint64_t tsc_hz(void)
+{
+	uint64_t best = tsc_per_count();
+
+	for (unsigned i = 1; i < CALIBRATE_TRIES; i++) {
+		uint64_t ticks = tsc_per_count();
+
+		best = ticks < best ? ticks : best;
+	}
+	return best * CALIBRATE_HZ;
 }
 
 static void timer_handler(struct isr_frame *frame)
