@@ -24,6 +24,9 @@ def test_linux_boots_and_stops(boot, show, backend, cpus):
         uname = guest.run("uname -a", TIMEOUT)
         show(uname)
         assert re.search(r"Linux demo 6\.1\.\S+-cloud-amd64 .*x86_64", uname)
+    show(shell.ok("vm rebuild demo", TIMEOUT))  # the guest does not notice
+    with Console(shell, "demo") as guest:
+        assert guest.run("sleep 1; echo it is $((40+2))", TIMEOUT) == "it is 42"
     target.send_line("vm stop demo")
     target.expect("RAYOS_VM:STOPPED name=demo", TIMEOUT)
     target.stop()
