@@ -11,6 +11,30 @@
 	(HV_CR0_PE | HV_CR0_MP | HV_CR0_EM | HV_CR0_TS | HV_CR0_ET | HV_CR0_NE | HV_CR0_WP |       \
 	 BIT(18) | HV_CR0_NW | HV_CR0_CD | HV_CR0_PG)
 
+#define PDPTE_RESERVED 0x1e6ull /* below the address */
+
+/*
+ * SDM vol. 3, 4.4.1: under PAE paging the write faults on a bad pointer and changes nothing.
+ * The backend loads them for the entry; what is outside RAM reads as ones.
+ */
+static bool pdptes_ok(struct vcpu *v, uint64_t cr0, uint64_t cr4)
+{
+	uint64_t reserved = PDPTE_RESERVED | ~(BIT(v->cpuid->maxphyaddr) - 1);
+	uint64_t pdpte[4];
+	gpa_t at = GPA(hv_backend->reg_get(v, HV_REG_CR3) & 0xffffffe0u);
+
+	if ((cr0 & HV_CR0_PG) == 0 || (cr4 & HV_CR4_PAE) == 0 ||
+	    (hv_backend->reg_get(v, HV_REG_EFER) & HV_EFER_LME) != 0)
+		return true;
+	if (gmem_read(&v->vm->mem, at, pdpte, sizeof(pdpte)) != 0)
+		return false;
+	for (unsigned int i = 0; i < ARRAY_SIZE(pdpte); i++) {
+		if ((pdpte[i] & BIT(0)) != 0 && (pdpte[i] & reserved) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* SDM vol. 3, 2.5 and 4.1.2. False: #GP. */
 static bool cr0_write(struct vcpu *v, uint64_t value)
 {
@@ -32,6 +56,8 @@ static bool cr0_write(struct vcpu *v, uint64_t value)
 		if ((cr4 & HV_CR4_PAE) == 0 || (cs.attr & HV_SEG_ATTR_L) != 0)
 			return false;
 	}
+	if (((value ^ old) & HV_CR0_PDPTE_LOAD) != 0 && !pdptes_ok(v, value, cr4))
+		return false;
 	hv_backend->reg_set(v, HV_REG_CR0, value);
 	return true;
 }
@@ -43,6 +69,9 @@ static bool cr4_write(struct vcpu *v, uint64_t value)
 	if ((value & ~v->cpuid->cr4_mask) != 0)
 		return false;
 	if ((efer & HV_EFER_LMA) != 0 && (value & HV_CR4_PAE) == 0)
+		return false;
+	if (((value ^ hv_backend->reg_get(v, HV_REG_CR4)) & HV_CR4_PDPTE_LOAD) != 0 &&
+	    !pdptes_ok(v, hv_backend->reg_get(v, HV_REG_CR0), value))
 		return false;
 	hv_backend->reg_set(v, HV_REG_CR4, value);
 	return true;

@@ -77,6 +77,9 @@ struct hv_paging {
 #define HV_CR4_OSXSAVE (1ull << 18)
 #define HV_CR4_SMEP (1ull << 20)
 #define HV_CR4_SMAP (1ull << 21)
+/* With PAE paging, a write that changes one of these loads the four page-directory pointers. */
+#define HV_CR0_PDPTE_LOAD (HV_CR0_PG | HV_CR0_CD | HV_CR0_NW)
+#define HV_CR4_PDPTE_LOAD (HV_CR4_PAE | HV_CR4_PGE | HV_CR4_PSE | HV_CR4_SMEP)
 #define HV_EFER_SCE (1ull << 0)
 #define HV_EFER_LME (1ull << 8)
 #define HV_EFER_LMA (1ull << 10)

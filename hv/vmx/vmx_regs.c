@@ -87,7 +87,7 @@ uint64_t vmx_reg_get(struct vcpu *vcpu, enum hv_reg reg)
 }
 
 /* LMA follows LME and PG, and the entry control follows LMA (SDM vol. 3, 27.2, 27.3.1.1). */
-static void long_mode_sync(struct vmx_vcpu *vx, uint64_t cr0, uint64_t efer)
+static void long_mode_sync(uint64_t cr0, uint64_t efer)
 {
 	uint64_t entry = vmx_read(VMCS_ENTRY_CTL) & ~(uint64_t)VMX_ENTRY_IA32E;
 
@@ -98,16 +98,18 @@ static void long_mode_sync(struct vmx_vcpu *vx, uint64_t cr0, uint64_t efer)
 	}
 	vmx_write(VMCS_GUEST_EFER, efer);
 	vmx_write(VMCS_ENTRY_CTL, entry);
-	vx->extra |= VMX_EXTRA_PDPTE;
 }
 
 static void cr0_set(struct vmx_vcpu *vx, uint64_t value)
 {
 	uint64_t hw = (value & ~(HV_CR0_CD | HV_CR0_NW)) | vmx_config.cr0_fixed | HV_CR0_ET;
 
+	if ((value ^ cr_get(VMCS_GUEST_CR0, VMCS_CR0_SHADOW, vmx_config.cr0_mask)) &
+	    HV_CR0_PDPTE_LOAD)
+		vx->extra |= VMX_EXTRA_PDPTE;
 	vmx_write(VMCS_GUEST_CR0, hw);
 	vmx_write(VMCS_CR0_SHADOW, value);
-	long_mode_sync(vx, value, vmx_read(VMCS_GUEST_EFER));
+	long_mode_sync(value, vmx_read(VMCS_GUEST_EFER));
 }
 
 static void intr_state_put(uint64_t mask, uint64_t value)
@@ -144,12 +146,13 @@ static void reg_write(struct vcpu *vcpu, enum hv_reg reg, uint64_t value)
 		cr0_set(vx, value);
 		break;
 	case HV_REG_CR4:
+		if ((value ^ reg_read(vcpu, HV_REG_CR4)) & HV_CR4_PDPTE_LOAD)
+			vx->extra |= VMX_EXTRA_PDPTE;
 		vmx_write(VMCS_GUEST_CR4, value | vmx_config.cr4_on);
 		vmx_write(VMCS_CR4_SHADOW, value);
-		vx->extra |= VMX_EXTRA_PDPTE;
 		break;
 	case HV_REG_EFER:
-		long_mode_sync(vx, vmx_read(VMCS_GUEST_CR0), value);
+		long_mode_sync(vmx_read(VMCS_GUEST_CR0), value);
 		break;
 	case HV_REG_CR3:
 		vmx_write(VMCS_GUEST_CR3, value);

@@ -82,7 +82,7 @@ static void pdptes_load(struct vcpu *vcpu)
 	    (vmx_read(VMCS_GUEST_EFER) & HV_EFER_LMA))
 		return;
 	if (gmem_read(&vcpu->vm->mem, GPA(cr3), pdpte, sizeof(pdpte)))
-		return; /* outside RAM: the entry fails and says so */
+		return; /* outside RAM: the entry goes on with those it has */
 	for (unsigned int i = 0; i < 4; i++)
 		vmx_write(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
 }

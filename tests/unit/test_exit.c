@@ -296,6 +296,32 @@ static void control_registers(void **state)
 	assert_int_equal(cr_get(0) & 0xf, 0xf); /* LMSW cannot clear PE */
 }
 
+static void pae_pointers_are_checked(void **state)
+{
+	uint64_t pdpt[4] = { 0x1001, 0x2001, 0x1e6 /* not present */, 0x3019 };
+
+	(void)state;
+	hv_backend->reg_set(v, HV_REG_EFER, 0);
+	hv_backend->reg_set(v, HV_REG_CR0, HV_CR0_PE | HV_CR0_ET);
+	hv_backend->reg_set(v, HV_REG_CR4, HV_CR4_PAE);
+	hv_backend->reg_set(v, HV_REG_CR3, 0x5020);
+	pdpt[3] |= BIT(1);
+	assert_int_equal(gmem_write(&vm->mem, GPA(0x5020), pdpt, sizeof(pdpt)), 0);
+	assert_int_equal(cr(0, HV_CR0_PE | HV_CR0_PG), HV_VEC_GP);
+	assert_int_equal(cr_get(0), HV_CR0_PE | HV_CR0_ET);
+	pdpt[3] = 0x3019;
+	assert_int_equal(gmem_write(&vm->mem, GPA(0x5020), pdpt, sizeof(pdpt)), 0);
+	assert_int_equal(cr(0, HV_CR0_PE | HV_CR0_PG), -1);
+	pdpt[0] |= BIT(62);
+	assert_int_equal(gmem_write(&vm->mem, GPA(0x5020), pdpt, sizeof(pdpt)), 0);
+	assert_int_equal(cr(0, HV_CR0_PE | HV_CR0_PG | HV_CR0_TS), -1); /* loads none */
+	assert_int_equal(cr(4, HV_CR4_PAE | HV_CR4_PGE), HV_VEC_GP);
+	assert_int_equal(cr_get(4), HV_CR4_PAE);
+	hv_backend->reg_set(v, HV_REG_CR3, 0xfffff000); /* no RAM */
+	assert_int_equal(cr(4, HV_CR4_PAE | HV_CR4_PGE), HV_VEC_GP);
+	assert_int_equal(cr(4, 0), -1); /* no longer PAE */
+}
+
 static bool port_fn(struct gbus_range *r, struct vcpu *who, struct gbus_access *a, bool fast)
 {
 	(void)r;
@@ -418,6 +444,7 @@ int main(void)
 		TV(kvm_clock_and_steal_time),
 		TV(hypercalls),
 		TV(control_registers),
+		TV(pae_pointers_are_checked),
 		TV(ports_and_small_exits),
 		TV(extended_state),
 		TV(dirty_logging_marks_writes),

@@ -795,6 +795,20 @@ static void pae_pointers_are_loaded(void **state)
 	run_exit(12, 0);
 	for (unsigned int i = 0; i < 4; i++)
 		assert_int_equal(vmx_read(VMCS_GUEST_PDPTE0 + 2 * i), pdpt[i]);
+	/* memory changes, and neither an exit nor another bit of CR0 or CR4 loads them */
+	assert_int_equal(gmem_write(&vm->mem, GPA(0x8020), pdpt + 1, sizeof(*pdpt)), 0);
+	run_exit(12, 0);
+	vmx_reg_set(v, HV_REG_CR0, HV_CR0_PE | HV_CR0_PG | HV_CR0_TS);
+	vmx_reg_set(v, HV_REG_CR4, HV_CR4_PAE | HV_CR4_OSFXSR);
+	run_exit(12, 0);
+	assert_int_equal(vmx_read(VMCS_GUEST_PDPTE0), pdpt[0]);
+	vmx_reg_set(v, HV_REG_CR4, HV_CR4_PAE | HV_CR4_PGE);
+	run_exit(12, 0);
+	assert_int_equal(vmx_read(VMCS_GUEST_PDPTE0), pdpt[1]);
+	assert_int_equal(gmem_write(&vm->mem, GPA(0x8020), pdpt, sizeof(*pdpt)), 0);
+	vmx_reg_set(v, HV_REG_CR0, HV_CR0_PE | HV_CR0_PG | HV_CR0_CD);
+	run_exit(12, 0);
+	assert_int_equal(vmx_read(VMCS_GUEST_PDPTE0), pdpt[0]);
 	vmx_reg_set(v, HV_REG_CR3, 0xfffff000); /* outside RAM: left to the CPU */
 	run_exit(12, 0);
 	assert_int_equal(vmx_read(VMCS_GUEST_PDPTE0), pdpt[0]);
