@@ -8,13 +8,18 @@
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/percpu.h"
+#include "kernel/arch/trap.h"
+#include "kernel/irq/irq.h"
 #include "kernel/mm/heap.h"
+#include "kernel/sched/thread.h"
 #include "kernel/selftest.h"
 
 #define CODE  0x500u
 #define STACK 0x1000u
 #define VECTOR 0x40u
 #define HANDLER 0x700u
+#define SPIN    0x710u
 #define ABSENT 0x2000u /* first address without memory */
 
 /* 16-bit real mode, CS.base 0 */
@@ -32,6 +37,7 @@ static const uint8_t code[] = {
 };
 /* in $0x71, %al; iret */
 static const uint8_t handler[] = { 0xe4, 0x71, 0xcf };
+static const uint8_t spin[] = { 0xeb, 0xfe }; /* jmp $ */
 
 struct rig {
 	struct selftest *t;
@@ -130,6 +136,61 @@ static void check_nested_fault(struct rig *r)
 	r->v->rip += 5;
 }
 
+/* --- an NMI of the host's own, from another CPU, while the guest runs --- */
+
+#define NMI_GAP 100000u /* TSC ticks: so many that the guest runs in between */
+
+static struct {
+	volatile bool send, stop;
+	volatile bool expected;
+	volatile uint32_t taken; /* by the CPU that runs the guest */
+	uint32_t cpu;
+} nmi;
+
+static bool nmi_taken(struct trap_frame *tf)
+{
+	(void)tf;
+	if (nmi.expected && this_cpu()->id == nmi.cpu)
+		nmi.taken++;
+	return nmi.expected;
+}
+
+/* Again and again: one may find the CPU outside the guest. */
+static void nmi_sender(void *arg)
+{
+	(void)arg;
+	while (!nmi.stop) {
+		uint64_t begin = rdtsc();
+
+		if (nmi.send)
+			ipi_nmi_others();
+		while (rdtsc() - begin < NMI_GAP)
+			cpu_relax();
+	}
+}
+
+static void check_host_nmi(struct rig *r)
+{
+	struct selftest *t = r->t;
+	struct vcpu *v = r->v;
+	uint64_t back = v->rip;
+
+	v->rip = SPIN;
+	nmi.cpu = this_cpu()->id;
+	nmi.taken = 0;
+	nmi.expected = true;
+	nmi.send = true;
+	do {
+		hv_backend->run(v);
+		irq_window();
+	} while (v->exit.kind == HV_EXIT_EXTINT);
+	nmi.send = false;
+	SELFTEST_CHECK(t, v->exit.kind == HV_EXIT_NMI);
+	SELFTEST_CHECK(t, nmi.taken > 0); /* the host's handler has run, on its stack */
+	SELFTEST_CHECK(t, v->rip == SPIN && hv_backend->nmi_allowed(v) && !v->exitint.valid);
+	v->rip = back;
+}
+
 static void guest_prepare(struct rig *r)
 {
 	const struct hv_segment cs = { .attr = 0x9b, .limit = 0xffff };
@@ -138,6 +199,7 @@ static void guest_prepare(struct rig *r)
 
 	SELFTEST_CHECK(r->t, gmem_load(m, GPA(CODE), code, sizeof(code)) == 0);
 	SELFTEST_CHECK(r->t, gmem_load(m, GPA(HANDLER), handler, sizeof(handler)) == 0);
+	SELFTEST_CHECK(r->t, gmem_load(m, GPA(SPIN), spin, sizeof(spin)) == 0);
 	SELFTEST_CHECK(r->t, gmem_load(m, GPA(VECTOR * 4), vector, sizeof(vector)) == 0);
 	SELFTEST_CHECK(r->t, gmem_load(m, GPA(HV_VEC_NMI * 4), vector, sizeof(vector)) == 0);
 	hv_backend->vcpu_reset(r->v);
@@ -147,7 +209,7 @@ static void guest_prepare(struct rig *r)
 	r->v->gpr[GPR_RSP] = STACK;
 }
 
-static void guest_run(struct rig *r)
+static void guest_run(struct rig *r, bool other_cpu)
 {
 	uint64_t flags = irq_save();
 
@@ -156,9 +218,35 @@ static void guest_run(struct rig *r)
 	check_instructions(r);
 	check_interrupt(r);
 	check_nmi(r);
+	if (other_cpu)
+		check_host_nmi(r);
 	check_nested_fault(r);
 	hv_backend->unload(r->v);
 	irq_restore(flags);
+}
+
+/* With a thread on another CPU, where there is one, that can send NMIs. */
+static void guest_run_watched(struct rig *r)
+{
+	static bool handler_added;
+	struct thread_attr attr = { .cls = THREAD_CLASS_NORMAL };
+	struct thread *sender = NULL;
+
+	if (!handler_added)
+		trap_nmi_add(nmi_taken);
+	handler_added = true;
+	nmi.send = nmi.stop = false;
+	if (cpu_count() > 1) {
+		attr.cpu = (int)((this_cpu()->id + 1) % cpu_count());
+		SELFTEST_CHECK(r->t, thread_create(&sender, "nmi-sender", nmi_sender, NULL, &attr) == 0);
+	}
+	preempt_disable(); /* or the two might meet on one CPU */
+	guest_run(r, sender != NULL && (int)this_cpu()->id != attr.cpu);
+	preempt_enable();
+	nmi.stop = true;
+	if (sender != NULL)
+		thread_join(sender);
+	nmi.expected = false;
 }
 
 static void test_backend(struct selftest *t)
@@ -188,7 +276,7 @@ static void test_backend(struct selftest *t)
 	if (hv_backend->vcpu_init(r.v)) {
 		SELFTEST_CHECK(t, !"memory for a vCPU");
 	} else {
-		guest_run(&r);
+		guest_run_watched(&r);
 		hv_backend->vcpu_fini(r.v);
 	}
 	msr_map_vm_fini(&r.vm->msr_map);

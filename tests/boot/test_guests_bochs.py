@@ -20,6 +20,10 @@ def shell(request, boot, tmp_path_factory):
     return Shell(target).wait_ready()
 
 
+def test_backend_alone_and_with_an_nmi_of_the_host(shell):
+    assert "failed=0" in shell.ok("selftest backend", 120)
+
+
 @pytest.mark.parametrize("guest, vcpus", [("state", 1), ("smp", 2), ("pae", 1)])
 def test_guest_says_all_is_well(shell, show, guest, vcpus):
     define(shell, guest, guest, "linger testdev", testdev="yes", vcpus=vcpus)
