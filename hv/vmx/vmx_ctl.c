@@ -99,18 +99,6 @@ static void decode_exception(const struct vmx_exit_raw *raw, struct hv_exit *exi
 	};
 }
 
-/* Table 28-5. */
-static void decode_io(uint64_t qual, struct hv_exit *exit)
-{
-	exit->u.io = (struct hv_exit_io){
-		.port = (uint16_t)(qual >> 16),
-		.size = (uint8_t)((qual & 7u) + 1),
-		.in = (qual & 8u) != 0,
-		.string = (qual & 16u) != 0,
-		.rep = (qual & 32u) != 0,
-	};
-}
-
 /* Table 28-3. */
 static void decode_cr(uint64_t qual, struct hv_exit *exit)
 {
@@ -134,33 +122,11 @@ static void decode_dr(uint64_t qual, struct hv_exit *exit)
 	exit->u.dr.write = !(qual & 0x10u);
 }
 
-static void decode_ept(const struct vmx_exit_raw *raw, struct hv_exit *exit)
-{
-	uint32_t access = HV_ACCESS_READ;
-
-	/* A read-modify-write sets both bits: what fails is the write. */
-	if (raw->qual & VMX_EPTV_EXEC)
-		access = HV_ACCESS_EXEC;
-	else if (raw->qual & VMX_EPTV_WRITE)
-		access = HV_ACCESS_WRITE;
-	if ((raw->qual & VMX_EPTV_GVA) && !(raw->qual & VMX_EPTV_FINAL))
-		access |= HV_ACCESS_PTWALK;
-	exit->u.s2 = (struct hv_exit_stage2){
-		.gpa = GPA(raw->gpa),
-		.gva = GVA(raw->gva),
-		.access = access,
-		.gva_valid = (raw->qual & VMX_EPTV_GVA) != 0,
-	};
-}
-
 void vmx_exit_decode(const struct vmx_exit_raw *raw, struct hv_exit *exit)
 {
 	switch (exit->kind) {
 	case HV_EXIT_EXCEPTION:
 		decode_exception(raw, exit);
-		break;
-	case HV_EXIT_IO:
-		decode_io(raw->qual, exit);
 		break;
 	case HV_EXIT_CR:
 		decode_cr(raw->qual, exit);
@@ -168,9 +134,8 @@ void vmx_exit_decode(const struct vmx_exit_raw *raw, struct hv_exit *exit)
 	case HV_EXIT_DR:
 		decode_dr(raw->qual, exit);
 		break;
-	case HV_EXIT_STAGE2:
 	case HV_EXIT_STAGE2_BROKEN:
-		decode_ept(raw, exit);
+		vmx_ept_decode(raw->qual, raw->gpa, raw->gva, &exit->u.s2);
 		break;
 	default:
 		break;

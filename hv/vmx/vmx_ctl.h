@@ -48,6 +48,35 @@ static inline const struct vmx_reason_desc *vmx_reason_find(uint64_t reason)
 	return (reason & VMX_REASON_ENTRY_FAILED) ? &failed : &unknown;
 }
 
+/** Qualification of an I/O instruction (table 28-5). Inline, as vmx_ept_decode(): devices wait. */
+static inline void vmx_io_decode(uint64_t qual, struct hv_exit_io *io)
+{
+	io->port = (uint16_t)(qual >> 16);
+	io->size = (uint8_t)((qual & 7u) + 1);
+	io->in = (qual & 8u) != 0;
+	io->string = (qual & 16u) != 0;
+	io->rep = (qual & 32u) != 0;
+}
+
+/** Qualification of an EPT violation (table 28-7). */
+static inline void vmx_ept_decode(uint64_t qual, uint64_t gpa, uint64_t gva,
+				  struct hv_exit_stage2 *s2)
+{
+	uint32_t access = HV_ACCESS_READ;
+
+	/* A read-modify-write sets both bits: what fails is the write. */
+	if (qual & VMX_EPTV_EXEC)
+		access = HV_ACCESS_EXEC;
+	else if (qual & VMX_EPTV_WRITE)
+		access = HV_ACCESS_WRITE;
+	if ((qual & VMX_EPTV_GVA) && !(qual & VMX_EPTV_FINAL))
+		access |= HV_ACCESS_PTWALK;
+	s2->gpa = GPA(gpa);
+	s2->gva = GVA(gva);
+	s2->access = access;
+	s2->gva_valid = (qual & VMX_EPTV_GVA) != 0;
+}
+
 struct vmx_exit_raw {
 	uint64_t qual;
 	uint64_t gpa;
@@ -55,7 +84,7 @@ struct vmx_exit_raw {
 	uint32_t intr_info;
 	uint32_t intr_error;
 };
-/** Fill exit->u, and correct exit->kind where the reason alone does not say it.
+/** Fill exit->u of the other kinds, and correct exit->kind where the reason alone does not say it.
  *  Pre: exit->kind is that of the reason, *raw holds what it needs. */
 void vmx_exit_decode(const struct vmx_exit_raw *raw, struct hv_exit *exit);
 

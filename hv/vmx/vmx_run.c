@@ -130,16 +130,13 @@ static void db_causes(const struct hv_exit *exit, uint64_t qual)
 }
 
 /* A fault inside IRET: it has opened NMIs already, but did not complete (28.2.3). */
-static void nmi_unblock_undo(struct vcpu *vcpu, const struct vmx_exit_raw *raw, uint32_t need)
+static void nmi_unblock_undo(struct vcpu *vcpu)
 {
-	bool undone = (need & VMX_NEED_INTR) ? (raw->intr_info & VMX_INTR_NMI_UNBLOCK) != 0 :
-					       (raw->qual & VMX_EPTV_NMI_UNBLOCK) != 0;
-
-	if (undone && !vcpu->exitint.valid)
+	if (!vcpu->exitint.valid)
 		vmx_reg_set(vcpu, HV_REG_NMI_BLOCKED, 1);
 }
 
-static void exit_detail(struct vcpu *vcpu, uint32_t reason, uint32_t need)
+static __noinline void exit_detail(struct vcpu *vcpu, uint32_t reason, uint32_t need)
 {
 	struct hv_exit *exit = &vcpu->exit;
 	struct vmx_exit_raw raw = { 0 };
@@ -167,10 +164,8 @@ static void exit_detail(struct vcpu *vcpu, uint32_t reason, uint32_t need)
 		break;
 	case HV_EXIT_EXCEPTION:
 		db_causes(exit, raw.qual);
-		nmi_unblock_undo(vcpu, &raw, need);
-		break;
-	case HV_EXIT_STAGE2:
-		nmi_unblock_undo(vcpu, &raw, need);
+		if (raw.intr_info & VMX_INTR_NMI_UNBLOCK)
+			nmi_unblock_undo(vcpu);
 		break;
 	case HV_EXIT_ENTRY_FAILED:
 		if (VMX_REASON_BASIC(reason) == VMX_REASON_ENTRY_MCE)
@@ -181,8 +176,19 @@ static void exit_detail(struct vcpu *vcpu, uint32_t reason, uint32_t need)
 	}
 }
 
+/* Device memory, or memory that is not there yet: the one of these that is frequent. */
+static void exit_ept(struct vcpu *vcpu)
+{
+	uint64_t qual = vmx_read(VMCS_EXIT_QUAL);
+
+	vmx_ept_decode(qual, vmx_read(VMCS_GUEST_PHYS), vmx_read(VMCS_GUEST_LINEAR),
+		       &vcpu->exit.u.s2);
+	if (unlikely(qual & VMX_EPTV_NMI_UNBLOCK))
+		nmi_unblock_undo(vcpu);
+}
+
 /* An event was being delivered when the exit came. */
-static void event_cut_short(struct vcpu *vcpu, uint32_t info)
+static __noinline void event_cut_short(struct vcpu *vcpu, uint32_t info)
 {
 	vcpu->exitint.valid = vmx_event_decode(info, (uint32_t)vmx_read(VMCS_IDT_ERROR),
 					       (uint32_t)vmx_read(VMCS_EXIT_INSN_LEN),
@@ -198,9 +204,11 @@ static __noinline void exit_other(struct vcpu *vcpu, uint32_t reason)
 	if (!(d->need & VMX_NEED_LEN))
 		vcpu->exit.insn_len = 0;
 	/* The field is not written when the entry failed. */
-	if ((idt & VMX_INTR_VALID) && d->kind != HV_EXIT_ENTRY_FAILED)
+	if (unlikely(idt & VMX_INTR_VALID) && d->kind != HV_EXIT_ENTRY_FAILED)
 		event_cut_short(vcpu, idt);
-	if (d->need & ~VMX_NEED_LEN)
+	if (d->kind == HV_EXIT_STAGE2)
+		exit_ept(vcpu);
+	else if (d->need & ~VMX_NEED_LEN)
 		exit_detail(vcpu, reason, d->need);
 }
 
@@ -214,7 +222,11 @@ static __force_inline void exit_translate(struct vcpu *vcpu)
 	exit->shadow = (vmx_read(VMCS_GUEST_INTR_STATE) & (VMX_INTR_STI | VMX_INTR_MOVSS)) != 0;
 	exit->insn_len = (uint8_t)vmx_read(VMCS_EXIT_INSN_LEN);
 	/* An instruction that merely exits does not do so in the delivery of an event (28.2.4). */
-	if (unlikely(d->need != VMX_NEED_LEN))
+	if (likely(d->need == VMX_NEED_LEN))
+		return;
+	if (d->kind == HV_EXIT_IO)
+		vmx_io_decode(vmx_read(VMCS_EXIT_QUAL), &exit->u.io);
+	else
 		exit_other(vcpu, (uint32_t)reason);
 }
 
