@@ -39,6 +39,10 @@ def run_guest(shell, name, timeout=120):
     return text
 
 
+def test_backend_alone_and_with_an_nmi_of_the_host(shell):
+    assert "failed=0" in shell.ok("selftest backend", 60)
+
+
 @pytest.mark.parametrize("image", ["state", "state.pvh"])
 def test_hardware_state(shell, show, image):
     define(shell, "state", image, "linger testdev", testdev="yes")
