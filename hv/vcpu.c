@@ -257,11 +257,13 @@ static void requests_handle(struct vcpu *v)
 
 /* --- blocking --- */
 
+/* An interrupt or NMI ends HLT; a request ends the wait only. */
 static bool halt_over(struct vcpu *v)
 {
-	if (v->requests != 0 || v->nmi_pending || v->dying)
-		return true;
-	return v->mp == VCPU_MP_HALTED && vlapic_maybe_pending(v) && vlapic_pending(v) >= 0;
+	if (v->mp == VCPU_MP_HALTED &&
+	    (v->nmi_pending || (vlapic_maybe_pending(v) && vlapic_pending(v) >= 0)))
+		v->mp = VCPU_MP_RUNNING;
+	return v->mp == VCPU_MP_RUNNING || v->requests != 0 || v->dying;
 }
 
 static void vcpu_block(struct vcpu *v)
@@ -271,9 +273,6 @@ static void vcpu_block(struct vcpu *v)
 	wait_event(&v->wait, halt_over(v), UINT64_MAX);
 	v->mode = VCPU_OUTSIDE;
 	v->blocking = false;
-	if (v->mp == VCPU_MP_HALTED &&
-	    (v->nmi_pending || (vlapic_maybe_pending(v) && vlapic_pending(v) >= 0)))
-		v->mp = VCPU_MP_RUNNING;
 }
 
 /* --- outer loop --- */

@@ -32,16 +32,23 @@ struct runq_order {
 void runq_order_init(struct runq_order *q);
 
 /**
- * Queue @e. One that has slept does not bring its unused time along, except @credit ticks,
- * so that it runs soon but does not keep the others away.
+ * One that has slept does not bring its unused time along, except @credit ticks, so that it
+ * runs soon but does not keep the others away.
  */
-static inline void runq_order_add(struct runq_order *q, struct runq_entity *e, uint64_t credit)
+static inline void runq_order_credit(const struct runq_order *q, struct runq_entity *e,
+				     uint64_t credit)
 {
 	uint64_t min = q->min_vruntime[e->cls];
 	uint64_t floor = min > credit ? min - credit : 0;
 
 	if (e->vruntime < floor)
 		e->vruntime = floor;
+}
+
+/** Queue @e, with no more than @credit. */
+static inline void runq_order_add(struct runq_order *q, struct runq_entity *e, uint64_t credit)
+{
+	runq_order_credit(q, e, credit);
 	pheap_insert(&q->heap[e->cls], &e->node, e->vruntime);
 	list_add_tail(&e->link, &q->queued);
 	e->queued = true;

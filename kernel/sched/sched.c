@@ -6,7 +6,6 @@
 #include "kernel/arch/switch.h"
 #include "kernel/counter.h"
 #include "kernel/irq/ipi.h"
-#include "kernel/mm/page.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched_priv.h"
 #include "kernel/sched/spinlock_irqoff.h"
@@ -18,13 +17,11 @@
 
 COUNTER(switches, "sched.switches", "thread switches");
 COUNTER(slices, "sched.slices", "time slices used up");
-COUNTER(pulls, "sched.pulls", "threads taken over by an idle CPU");
-COUNTER(pushes, "sched.pushes", "threads given away by a busy CPU");
 COUNTER(resched_ipis, "sched.ipis", "interrupts sent because of a wake-up");
 
 static struct runq runqs[CPU_MAX];
-static uint64_t idle_mask; /* CPUs in their idle loop, not yet claimed by a waker */
-static uint64_t slice_tsc, credit_tsc, gran_tsc;
+static uint64_t slice_tsc, gran_tsc;
+uint64_t sched_credit_tsc;
 
 struct runq *sched_runq(unsigned int cpu)
 {
@@ -44,50 +41,23 @@ struct runq *sched_lock_thread(const struct thread *t)
 	}
 }
 
-static unsigned int runq_load(const struct runq *rq)
-{
-	return __atomic_load_n(&rq->order.count, __ATOMIC_RELAXED) +
-	       (__atomic_load_n(&rq->running, __ATOMIC_RELAXED) != rq->idle);
-}
-
-/* The idle CPU of this number, if nobody else has claimed it since it fell idle. */
-static bool idle_claim(unsigned int cpu)
-{
-	return (__atomic_fetch_and(&idle_mask, ~BIT(cpu), __ATOMIC_ACQ_REL) & BIT(cpu)) != 0;
-}
-
 /* Where a thread that was asleep goes on: where its cache is, if not at others' expense. */
 static unsigned int place_woken(const struct thread *t)
 {
-	uint64_t idle;
+	int cpu;
 
 	if (t->pinned >= 0)
 		return (unsigned int)t->pinned;
 	if (idle_claim(t->cpu))
 		return t->cpu;
-	while ((idle = __atomic_load_n(&idle_mask, __ATOMIC_ACQUIRE)) != 0) {
-		unsigned int cpu = (unsigned int)__builtin_ctzll(idle);
-
-		if (idle_claim(cpu))
-			return cpu;
-	}
-	return t->cpu;
+	cpu = idle_claim_any();
+	return cpu >= 0 ? (unsigned int)cpu : t->cpu;
 }
 
-static unsigned int least_busy(unsigned int from)
-{
-	unsigned int count = cpu_count(), best = from;
-
-	for (unsigned int i = 1; i < count; i++) {
-		unsigned int cpu = (from + i) % count;
-
-		if (runq_load(&runqs[cpu]) < runq_load(&runqs[best]))
-			best = cpu;
-	}
-	return best;
-}
-
-/* Own CPU, IRQs off, run-queue lock not held. */
+/*
+ * Own CPU, @rq locked: a waker who sees the slice armed relies on it, so no cancellation may
+ * follow that did not know of the thread it has queued.
+ */
 static void slice_update(struct runq *rq, bool restart)
 {
 	const struct thread *t = rq->running;
@@ -132,8 +102,7 @@ static void notify(struct runq *rq, const struct thread *t)
 	}
 }
 
-/* Put a runnable thread that is on no queue on that of @cpu. IRQs off, no lock held. */
-static void enqueue_on(struct thread *t, unsigned int cpu, uint64_t credit)
+void sched_enqueue_on(struct thread *t, unsigned int cpu, uint64_t credit)
 {
 	struct runq *rq = &runqs[cpu];
 
@@ -143,20 +112,11 @@ static void enqueue_on(struct thread *t, unsigned int cpu, uint64_t credit)
 	spin_unlock_irqoff(&rq->lock);
 }
 
-void thread_wake(struct thread *t)
+/* @t, which is blocked, becomes runnable. @rq is its queue, locked; unlocked on return. */
+static void wake_blocked(struct thread *t, struct runq *rq)
 {
-	struct runq *rq;
-	uint64_t flags;
 	unsigned int cpu;
 
-	preempt_count_inc();
-	flags = irq_save();
-	rq = sched_lock_thread(t);
-	if (t->state != THREAD_BLOCKED) {
-		t->token = true;
-		spin_unlock_irqoff(&rq->lock);
-		goto out;
-	}
 	t->state = THREAD_RUNNABLE;
 	/* While the switch away from it goes on, only the CPU that does it may run it next. */
 	cpu = __atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE) ? t->cpu : place_woken(t);
@@ -164,13 +124,45 @@ void thread_wake(struct thread *t)
 		runq_order_move(&t->ent, &rq->order, &runqs[cpu].order);
 		__atomic_store_n(&t->cpu, cpu, __ATOMIC_RELEASE);
 		spin_unlock_irqoff(&rq->lock);
-		enqueue_on(t, cpu, credit_tsc);
-	} else {
-		runq_order_add(&rq->order, &t->ent, credit_tsc);
-		notify(rq, t);
-		spin_unlock_irqoff(&rq->lock);
+		sched_enqueue_on(t, cpu, sched_credit_tsc);
+		return;
 	}
-out:
+	runq_order_add(&rq->order, &t->ent, sched_credit_tsc);
+	notify(rq, t);
+	spin_unlock_irqoff(&rq->lock);
+}
+
+/* Its CPU waits on the stack of @t, which is blocked: nothing else runs there. @rq is locked. */
+static inline void wake_in_place(struct thread *t, struct runq *rq)
+{
+	struct cpu *c = cpu_get(t->cpu);
+
+	t->state = THREAD_RUNNABLE;
+	rq->resume = t;
+	c->need_resched = 1;
+	if (c != this_cpu()) {
+		counter_inc(resched_ipis);
+		ipi_resched(t->cpu);
+	}
+}
+
+void thread_wake(struct thread *t)
+{
+	struct runq *rq;
+	uint64_t flags;
+
+	preempt_count_inc();
+	flags = irq_save();
+	rq = sched_lock_thread(t);
+	if (unlikely(t->state != THREAD_BLOCKED)) {
+		t->token = true;
+		spin_unlock_irqoff(&rq->lock);
+	} else if (t->on_cpu && rq->running == rq->idle) {
+		wake_in_place(t, rq);
+		spin_unlock_irqoff(&rq->lock);
+	} else {
+		wake_blocked(t, rq);
+	}
 	irq_restore(flags);
 	preempt_enable();
 }
@@ -182,83 +174,12 @@ void sched_start_thread(struct thread *t)
 
 	preempt_count_inc();
 	flags = irq_save();
-	cpu = t->pinned >= 0 ? (unsigned int)t->pinned : least_busy(this_cpu()->id);
+	cpu = t->pinned >= 0 ? (unsigned int)t->pinned : sched_least_busy(this_cpu()->id);
 	t->cpu = cpu;
 	t->ent.vruntime = runqs[cpu].order.min_vruntime[t->ent.cls];
-	enqueue_on(t, cpu, 0);
+	sched_enqueue_on(t, cpu, 0);
 	irq_restore(flags);
 	preempt_enable();
-}
-
-/* A thread that another CPU may take over. @rq is locked. */
-static struct thread *find_movable(struct runq *rq)
-{
-	struct runq_entity *e;
-
-	list_for_each_entry(e, &rq->order.queued, link) {
-		struct thread *t = container_of(e, struct thread, ent);
-
-		if (t->pinned < 0 && !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE))
-			return t;
-	}
-	return NULL;
-}
-
-/* Take a waiting thread from @from for @to; it is on no queue then. IRQs off, no lock. */
-static struct thread *steal(struct runq *from, unsigned int to)
-{
-	struct thread *t;
-
-	spin_lock_irqoff(&from->lock);
-	t = find_movable(from);
-	if (t) {
-		runq_order_remove(&from->order, &t->ent);
-		runq_order_move(&t->ent, &from->order, &runqs[to].order);
-		__atomic_store_n(&t->cpu, to, __ATOMIC_RELEASE);
-	}
-	spin_unlock_irqoff(&from->lock);
-	return t;
-}
-
-/* This CPU has nothing to run: help the busiest. IRQs off, no lock. */
-static void pull(struct runq *rq, unsigned int id)
-{
-	unsigned int count = cpu_count(), most = 0, busiest = 0;
-	struct thread *t;
-
-	for (unsigned int i = 0; i < count; i++) {
-		unsigned int n = __atomic_load_n(&runqs[i].order.count, __ATOMIC_RELAXED);
-
-		if (i != id && n > most) {
-			most = n;
-			busiest = i;
-		}
-	}
-	if (most == 0)
-		return;
-	t = steal(&runqs[busiest], id);
-	if (!t)
-		return;
-	spin_lock_irqoff(&rq->lock);
-	runq_order_add(&rq->order, &t->ent, credit_tsc);
-	counter_inc(pulls);
-	spin_unlock_irqoff(&rq->lock);
-}
-
-/* Threads wait here. Give one to a CPU that has at least two fewer. IRQs off, no lock. */
-static void push(struct runq *rq, unsigned int id)
-{
-	unsigned int to = least_busy(id);
-	struct thread *t;
-
-	if (runq_load(&runqs[to]) + 2 > runq_load(rq))
-		return;
-	t = steal(rq, to);
-	if (!t)
-		return;
-	counter_inc(pushes);
-	idle_claim(to);
-	enqueue_on(t, to, credit_tsc);
 }
 
 static void slice_expired(struct timer *timer)
@@ -269,7 +190,7 @@ static void slice_expired(struct timer *timer)
 	rq->slice_armed = false;
 	counter_inc(slices);
 	if (++rq->slices % PUSH_EVERY == 0)
-		push(rq, c->id);
+		sched_push(rq, c->id);
 	c->need_resched = 1;
 }
 
@@ -306,22 +227,71 @@ static void switch_to(struct thread *prev, struct thread *next)
 	switch_finish(switch_stack(prev, &prev->sp, next->sp));
 }
 
-void sched_switch(enum sched_why why)
+/* Who is next on this CPU, perhaps after a look at the others. @rq is locked, also on return. */
+static struct runq_entity *pick(struct runq *rq, struct cpu *c)
 {
-	struct cpu *c = this_cpu();
-	struct runq *rq = &runqs[c->id];
-	struct thread *prev = c->current, *next;
-	struct runq_entity *first;
-	uint64_t now;
+	struct runq_entity *first = runq_order_first(&rq->order);
 
+	if (first || cpu_count() == 1)
+		return first;
+	spin_unlock_irqoff(&rq->lock);
+	sched_pull(rq, c->id);
 	spin_lock_irqoff(&rq->lock);
 	c->need_resched = 0;
-	now = rdtsc();
-	account(prev, now);
+	return runq_order_first(&rq->order);
+}
+
+/* The thread that was woken in place, if it is to run before all that are queued. */
+static struct runq_entity *resumed(struct runq *rq)
+{
+	struct thread *t = rq->resume;
+
+	if (!t)
+		return NULL;
+	rq->resume = NULL;
+	runq_order_credit(&rq->order, &t->ent, sched_credit_tsc);
+	if (likely(rq->order.count == 0))
+		return &t->ent;
+	runq_order_add(&rq->order, &t->ent, sched_credit_tsc);
+	return NULL;
+}
+
+/*
+ * The running thread has blocked and there is no other: wait on its stack. @rq is locked, also
+ * on return. Returns: who is next, taken off the queue.
+ */
+static struct runq_entity *wait_in_place(struct runq *rq, struct cpu *c)
+{
+	struct runq_entity *e;
+
+	rq->running = rq->idle;
+	rq->idle->started_tsc = rdtsc();
+	slice_update(rq, false);
+	spin_unlock_irqoff(&rq->lock);
+	for (;;) {
+		idle_wait();
+		spin_lock_irqoff(&rq->lock);
+		c->need_resched = 0;
+		e = resumed(rq);
+		if (e)
+			break;
+		e = pick(rq, c);
+		if (e) {
+			runq_order_remove(&rq->order, e);
+			break;
+		}
+		spin_unlock_irqoff(&rq->lock);
+	}
+	account(rq->idle, rdtsc());
+	return e;
+}
+
+/* Note why @prev stops. False: it does not, a wake-up was faster. @rq is locked. */
+static bool stop(struct runq *rq, struct thread *prev, enum sched_why why)
+{
 	if (why == SCHED_BLOCK && prev->token) {
 		prev->token = false;
-		spin_unlock_irqoff(&rq->lock);
-		return;
+		return false;
 	}
 	if (why == SCHED_BLOCK)
 		prev->state = THREAD_BLOCKED;
@@ -329,25 +299,37 @@ void sched_switch(enum sched_why why)
 		prev->state = THREAD_DEAD;
 	else if (!prev->idle)
 		runq_order_add(&rq->order, &prev->ent, UINT64_MAX);
-	first = runq_order_first(&rq->order);
-	if (!first && cpu_count() > 1) {
+	return true;
+}
+
+void sched_switch(enum sched_why why)
+{
+	struct cpu *c = this_cpu();
+	struct runq *rq = &runqs[c->id];
+	struct thread *prev = c->current, *next = rq->idle;
+	struct runq_entity *e;
+
+	spin_lock_irqoff(&rq->lock);
+	c->need_resched = 0;
+	account(prev, rdtsc());
+	if (!stop(rq, prev, why)) {
 		spin_unlock_irqoff(&rq->lock);
-		pull(rq, c->id);
-		spin_lock_irqoff(&rq->lock);
-		c->need_resched = 0;
-		first = runq_order_first(&rq->order);
+		return;
 	}
-	next = rq->idle;
-	if (first) {
-		next = container_of(first, struct thread, ent);
-		runq_order_remove(&rq->order, first);
-		runq_order_started(&rq->order, first);
+	e = pick(rq, c);
+	if (e)
+		runq_order_remove(&rq->order, e);
+	else if (why == SCHED_BLOCK)
+		e = wait_in_place(rq, c);
+	if (e) {
+		next = container_of(e, struct thread, ent);
+		runq_order_started(&rq->order, e);
 	}
 	rq->running = next;
-	next->started_tsc = now;
+	next->started_tsc = rdtsc();
 	next->on_cpu = 1;
-	spin_unlock_irqoff(&rq->lock);
 	slice_update(rq, next != prev);
+	spin_unlock_irqoff(&rq->lock);
 	if (next != prev)
 		switch_to(prev, next);
 }
@@ -418,8 +400,11 @@ void sched_ipi(void)
 	struct runq *rq = &runqs[this_cpu()->id];
 
 	/* Sent also when who runs has got company: from now on it has a time slice. */
-	if (rq->running && !this_cpu()->need_resched)
-		slice_update(rq, false);
+	if (!rq->running || this_cpu()->need_resched)
+		return;
+	spin_lock_irqoff(&rq->lock);
+	slice_update(rq, false);
+	spin_unlock_irqoff(&rq->lock);
 }
 
 void thread_yield(void)
@@ -445,27 +430,6 @@ void thread_yield(void)
 	sched_point();
 }
 
-void sched_idle_loop(void)
-{
-	uint64_t bit = BIT(this_cpu()->id);
-
-	for (;;) {
-		irq_disable();
-		if (need_resched()) {
-			irq_enable();
-			sched_point();
-			continue;
-		}
-		__atomic_fetch_or(&idle_mask, bit, __ATOMIC_SEQ_CST);
-		/* Housework in steps that delay no interrupt; sleep when there is none. */
-		if (page_scrub_step())
-			irq_enable();
-		else
-			cpu_idle_wait();
-		__atomic_fetch_and(&idle_mask, ~bit, __ATOMIC_RELAXED);
-	}
-}
-
 void sched_cpu_init(unsigned int cpu, struct thread *running, struct thread *idle)
 {
 	struct runq *rq = &runqs[cpu];
@@ -481,6 +445,6 @@ void sched_cpu_init(unsigned int cpu, struct thread *running, struct thread *idl
 	if (cpu != 0)
 		return;
 	slice_tsc = time_ns_to_tsc(SLICE_NS);
-	credit_tsc = time_ns_to_tsc(WAKE_CREDIT_NS);
+	sched_credit_tsc = time_ns_to_tsc(WAKE_CREDIT_NS);
 	gran_tsc = time_ns_to_tsc(WAKE_GRAN_NS);
 }

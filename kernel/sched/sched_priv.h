@@ -6,7 +6,9 @@
  *
  * on_cpu is set while a CPU still uses the thread's stack. It outlives the state: a thread
  * that has just blocked is on_cpu until the switch away from it is complete, and no other
- * CPU may run it before.
+ * CPU may run it before. A CPU that finds nothing to run after a thread has blocked does not
+ * switch at all: it waits on that thread's stack, and what the thread's hooks have loaded
+ * stays. If the thread is woken first, it goes on at once; else the switch happens then.
  */
 #ifndef RAYOS_KERNEL_SCHED_SCHED_PRIV_H
 #define RAYOS_KERNEL_SCHED_SCHED_PRIV_H
@@ -59,10 +61,11 @@ struct thread {
 struct runq {
 	struct spinlock lock;
 	struct runq_order order;
-	struct thread *running;
+	struct thread *running;  /* idle also while a blocked thread's stack serves to wait on */
 	struct thread *idle;
+	struct thread *resume;   /* such a thread, woken: on no queue, the CPU goes on with it */
 	struct timer slice;
-	bool slice_armed;        /* own CPU only */
+	bool slice_armed;        /* changed by its own CPU only, locked but for the expiry */
 	uint32_t slices;         /* own CPU only */
 } __cacheline;
 
@@ -77,12 +80,32 @@ enum sched_why {
 void sched_switch(enum sched_why why);
 
 struct runq *sched_runq(unsigned int cpu);
+/** What a woken thread is ahead of those that did not sleep, TSC ticks. */
+extern uint64_t sched_credit_tsc;
+/** Put a runnable thread that is on no queue on that of @cpu. Context: IRQs off, no lock. */
+void sched_enqueue_on(struct thread *t, unsigned int cpu, uint64_t credit);
 
 /** Lock the run queue @t belongs to, by spin_lock_irqoff(). Context: IRQs off. Returns: it. */
 struct runq *sched_lock_thread(const struct thread *t);
 
 /** Queue a new thread on the CPU it is pinned to or the least busy. */
 void sched_start_thread(struct thread *t);
+
+/* balance.c */
+unsigned int sched_least_busy(unsigned int from);
+/** CPU @id, whose queue is @rq, has nothing to run: help the busiest. */
+void sched_pull(struct runq *rq, unsigned int id);
+/** Threads wait on CPU @id: give one to a CPU that has at least two fewer. */
+void sched_push(struct runq *rq, unsigned int id);
+
+/* idle.c */
+/** The idle CPU of this number, if nobody else has claimed it since it fell idle. */
+bool idle_claim(unsigned int cpu);
+/** Any idle CPU, claimed; -1: none. */
+int idle_claim_any(void);
+/** Wait until this CPU is to switch threads. Context: IRQs off on entry and return, on in
+ *  between; no locks. */
+void idle_wait(void);
 
 /* thread.c */
 /** The switch away from the dead @t is complete: drop its own reference. Context: IRQs off. */

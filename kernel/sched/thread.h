@@ -18,8 +18,9 @@ enum thread_class {
 
 /*
  * Called by the scheduler with IRQs off on the CPU concerned, run-queue lock not held: out
- * before another thread runs, in before this one continues (perhaps on another CPU). A vCPU
- * saves and loads its XSAVE, debug and VMCS state here. NULL members are skipped.
+ * before another thread runs, in before this one continues (perhaps on another CPU). A thread
+ * that sleeps while nobody else wants its CPU goes through neither. A vCPU saves and loads its
+ * XSAVE, debug and VMCS state here. NULL members are skipped.
  */
 struct thread_hooks {
 	void (*sched_out)(struct thread *t, void *arg);

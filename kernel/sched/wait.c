@@ -5,11 +5,26 @@
 #include "kernel/arch/preempt.h"
 #include "kernel/panic.h"
 #include "kernel/sched/sched_priv.h"
+#include "kernel/sched/spinlock_irqoff.h"
 
 void waitq_init(struct waitq *q)
 {
 	spin_lock_init(&q->lock, LOCK_ORDER_WAIT);
 	list_init(&q->waiters);
+}
+
+static inline uint64_t queue_lock(struct waitq *q)
+{
+	uint64_t flags = irq_save();
+
+	spin_lock_irqoff(&q->lock);
+	return flags;
+}
+
+static inline void queue_unlock(struct waitq *q, uint64_t flags)
+{
+	spin_unlock_irqoff(&q->lock);
+	irq_restore(flags);
 }
 
 /* The queue lock is held, which keeps the waiter, and so its thread, from going away. */
@@ -22,52 +37,59 @@ static void wake_first(struct waitq *q)
 	thread_wake(w->thread);
 }
 
+/* The preempt count keeps the switch to who is woken until interrupts are as they were. */
 void waitq_wake_one(struct waitq *q)
 {
-	uint64_t flags = spin_lock_irqsave(&q->lock);
+	uint64_t flags;
 
+	preempt_count_inc();
+	flags = queue_lock(q);
 	if (!list_empty(&q->waiters))
 		wake_first(q);
-	spin_unlock_irqrestore(&q->lock, flags);
+	queue_unlock(q, flags);
+	preempt_enable();
 }
 
 void waitq_wake_all(struct waitq *q)
 {
-	uint64_t flags = spin_lock_irqsave(&q->lock);
+	uint64_t flags;
 
+	preempt_count_inc();
+	flags = queue_lock(q);
 	while (!list_empty(&q->waiters))
 		wake_first(q);
-	spin_unlock_irqrestore(&q->lock, flags);
+	queue_unlock(q, flags);
+	preempt_enable();
 }
 
 void waitq_prepare(struct waitq *q, struct waiter *w)
 {
-	uint64_t flags = spin_lock_irqsave(&q->lock);
+	uint64_t flags = queue_lock(q);
 
-	w->thread = thread_current();
+	w->thread = current_thread();
 	/* What happened before the condition is tested needs no wake-up. */
 	w->thread->token = false;
 	if (!w->queued) {
 		list_add_tail(&w->node, &q->waiters);
 		w->queued = true;
 	}
-	spin_unlock_irqrestore(&q->lock, flags);
+	queue_unlock(q, flags);
 }
 
 void waitq_finish(struct waitq *q, struct waiter *w)
 {
 	/* The lock is taken in any case: a waker may just be using this waiter. */
-	uint64_t flags = spin_lock_irqsave(&q->lock);
+	uint64_t flags = queue_lock(q);
 
 	if (w->queued)
 		list_del(&w->node);
 	w->queued = false;
-	spin_unlock_irqrestore(&q->lock, flags);
+	queue_unlock(q, flags);
 }
 
 void waitq_sleep(uint64_t deadline_ns)
 {
-	struct thread *self = thread_current();
+	struct thread *self = current_thread();
 	uint64_t flags = irq_save();
 
 	ASSERT(preempt_count() == 0);

@@ -54,13 +54,15 @@ void waitq_sleep(uint64_t deadline_ns);
 	({                                                                                         \
 		struct waiter w_ = { .queued = false };                                            \
 		bool ok_;                                                                          \
-		for (;;) {                                                                         \
+		do {                                                                               \
 			waitq_prepare((q), &w_);                                                   \
 			ok_ = (cond);                                                              \
 			if (ok_ || time_now() >= (deadline_ns))                                    \
 				break;                                                             \
 			waitq_sleep(deadline_ns);                                                  \
-		}                                                                                  \
+			/* Mostly it was woken for a reason: no need to line up again. */           \
+			ok_ = (cond);                                                              \
+		} while (!ok_);                                                                    \
 		waitq_finish((q), &w_);                                                            \
 		ok_;                                                                               \
 	})
