@@ -113,7 +113,7 @@ void sched_enqueue_on(struct thread *t, unsigned int cpu, uint64_t credit)
 }
 
 /* @t, which is blocked, becomes runnable. @rq is its queue, locked; unlocked on return. */
-static void wake_blocked(struct thread *t, struct runq *rq)
+static __noinline void wake_blocked(struct thread *t, struct runq *rq)
 {
 	unsigned int cpu;
 
@@ -146,23 +146,28 @@ static inline void wake_in_place(struct thread *t, struct runq *rq)
 	}
 }
 
+void sched_wake(struct thread *t)
+{
+	struct runq *rq = sched_lock_thread(t);
+
+	if (unlikely(t->state != THREAD_BLOCKED)) {
+		t->token = true;
+	} else if (likely(t->on_cpu) && likely(rq->running == rq->idle)) {
+		wake_in_place(t, rq);
+	} else {
+		wake_blocked(t, rq);
+		return;
+	}
+	spin_unlock_irqoff(&rq->lock);
+}
+
 void thread_wake(struct thread *t)
 {
-	struct runq *rq;
 	uint64_t flags;
 
 	preempt_count_inc();
 	flags = irq_save();
-	rq = sched_lock_thread(t);
-	if (unlikely(t->state != THREAD_BLOCKED)) {
-		t->token = true;
-		spin_unlock_irqoff(&rq->lock);
-	} else if (t->on_cpu && rq->running == rq->idle) {
-		wake_in_place(t, rq);
-		spin_unlock_irqoff(&rq->lock);
-	} else {
-		wake_blocked(t, rq);
-	}
+	sched_wake(t);
 	irq_restore(flags);
 	preempt_enable();
 }

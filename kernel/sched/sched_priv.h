@@ -88,6 +88,9 @@ void sched_enqueue_on(struct thread *t, unsigned int cpu, uint64_t credit);
 /** Lock the run queue @t belongs to, by spin_lock_irqoff(). Context: IRQs off. Returns: it. */
 struct runq *sched_lock_thread(const struct thread *t);
 
+/** thread_wake(). Context: IRQs off, preempt count raised. */
+void sched_wake(struct thread *t);
+
 /** Queue a new thread on the CPU it is pinned to or the least busy. */
 void sched_start_thread(struct thread *t);
 

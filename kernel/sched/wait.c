@@ -34,7 +34,7 @@ static void wake_first(struct waitq *q)
 
 	list_del(&w->node);
 	w->queued = false;
-	thread_wake(w->thread);
+	sched_wake(w->thread);
 }
 
 /* The preempt count keeps the switch to who is woken until interrupts are as they were. */
