@@ -4,11 +4,7 @@
  * register at 0xCF9 (PCI local bus specification 3.0, 3.2.2.3.2).
  * Locking: vpci->lock (order VDEV); see pci.h.
  */
-#include "devices/virt/pci.h"
-
-#include <string.h>
-
-#include "devices/virt/virt.h"
+#include "devices/virt/pci_priv.h"
 #include "kernel/lib/checked.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
@@ -22,69 +18,8 @@
 #define BRIDGE_VENDOR  0x8086u /* 82441FX, which every system drives without questions */
 #define BRIDGE_DEVICE  0x1237u
 #define BRIDGE_CLASS   0x0600u
-#define RAY_SUBVENDOR  0x5241u
-#define RAY_SUBDEVICE  0x0001u
-#define BAR_IO         0x1u
-#define BAR_WIDE       0x4u
-#define CAP_FIRST      0x40u
-#define INTX_GSI(slot) (16u + ((slot) & 7u)) /* as _PRT in dsdt.asl has it */
-
-struct vpci {
-	struct vdev dev;
-	struct gbus_range port[3]; /* address, data, I/O window */
-	struct gbus_range mmio;    /* memory window */
-	struct spinlock lock;
-	uint32_t address;
-	struct vpci_dev *slot[VPCI_SLOTS];
-	struct vpci_bar *volatile bar[VPCI_MAPPED_MAX]; /* of all devices, holes are NULL */
-	struct vpci_dev bridge;
-};
-
-static void cfg_put(uint8_t *cfg, unsigned int off, unsigned int len, uint64_t v)
-{
-	for (unsigned int i = 0; i < len; i++)
-		cfg[off + i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t cfg_get(const uint8_t *cfg, unsigned int off, unsigned int len)
-{
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; i < len; i++)
-		v |= (uint64_t)cfg[off + i] << (8 * i);
-	return v;
-}
 
 /* --- BARs in the windows --- */
-
-static uint64_t bar_base(const struct vpci_dev *d, unsigned int n)
-{
-	const struct vpci_bar *b = &d->bar[n];
-	uint64_t v = cfg_get(d->cfg, PCI_BAR0 + 4 * n, b->wide ? 8 : 4);
-
-	return v & ~(b->io ? 0x3ull : 0xfull);
-}
-
-/* Lock held. A BAR outside the window answers nowhere, as behind a bridge on a board. */
-static void bars_update(struct vpci_dev *d)
-{
-	uint16_t command = (uint16_t)cfg_get(d->cfg, PCI_COMMAND, 2);
-
-	for (unsigned int n = 0; n < VPCI_BARS; n++) {
-		struct vpci_bar *b = &d->bar[n];
-		uint64_t base = bar_base(d, n);
-		bool on = command & (b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
-
-		if (b->size == 0)
-			continue;
-		if (b->io)
-			on = on && range_inside(base, b->size, VIRT_PCI_IO, 0x10000 - VIRT_PCI_IO);
-		else
-			on = on && range_inside(base, b->size, VIRT_PCI_MMIO,
-						VIRT_PCI_MMIO_END - VIRT_PCI_MMIO);
-		__atomic_store_n(&b->at, on ? base : 0, __ATOMIC_RELEASE);
-	}
-}
 
 /* An access inside a window: the first BAR that holds all of it answers. */
 static bool window_access(struct vpci *p, bool io, struct vcpu *vcpu, struct gbus_access *a,
@@ -149,55 +84,7 @@ static void bars_del(struct vpci *p, const struct vpci_dev *d)
 	}
 }
 
-static void intx_update(struct vpci_dev *d)
-{
-	bool on = (d->cfg[PCI_STATUS] & PCI_STATUS_INTX) &&
-		  !(cfg_get(d->cfg, PCI_COMMAND, 2) & PCI_COMMAND_NO_INTX);
-
-	virq_line_set(d->vm, INTX_GSI(d->slot), d->slot, on);
-}
-
-/* --- what a device calls --- */
-
-void vpci_dev_init(struct vpci_dev *d, uint16_t vendor, uint16_t device, uint16_t class, bool intx)
-{
-	uint16_t command = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-			   PCI_COMMAND_NO_INTX;
-
-	memset(d, 0, sizeof(*d));
-	cfg_put(d->cfg, PCI_VENDOR, 2, vendor);
-	cfg_put(d->cfg, PCI_DEVICE, 2, device);
-	cfg_put(d->cfg, PCI_CLASS, 2, class);
-	cfg_put(d->cfg, PCI_SUBVENDOR, 2, RAY_SUBVENDOR);
-	cfg_put(d->cfg, PCI_SUBDEVICE, 2, RAY_SUBDEVICE);
-	cfg_put(d->wmask, PCI_COMMAND, 2, command);
-	d->cfg[PCI_INT_PIN] = intx ? 1 : 0;
-	d->wmask[PCI_INT_LINE] = 0xff;
-	d->cap_end = CAP_FIRST;
-}
-
-void vpci_bar_set(struct vpci_dev *d, unsigned int n, const struct vpci_bar *bar)
-{
-	uint64_t writable = ~(bar->size - 1) & ~(bar->io ? 0x3ull : 0xfull);
-
-	d->bar[n] = *bar;
-	cfg_put(d->cfg, PCI_BAR0 + 4 * n, 4, bar->io ? BAR_IO : bar->wide ? BAR_WIDE : 0);
-	cfg_put(d->wmask, PCI_BAR0 + 4 * n, bar->wide ? 8 : 4, writable);
-}
-
-int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len)
-{
-	unsigned int at = d->cap_end;
-
-	if (len > VPCI_CONFIG_SIZE - at)
-		return -RAY_ENOSPC;
-	d->cfg[at] = id;
-	d->cfg[at + 1] = d->cfg[PCI_CAP_PTR];
-	d->cfg[PCI_CAP_PTR] = (uint8_t)at;
-	d->cfg[PCI_STATUS] |= PCI_STATUS_CAPS;
-	d->cap_end = ALIGN_UP(at + len, 4u);
-	return (int)at;
-}
+/* --- plugging --- */
 
 int vpci_plug(struct vm *vm, struct vpci_dev *d, int slot)
 {
@@ -233,73 +120,10 @@ void vpci_unplug(struct vpci_dev *d)
 	p->slot[d->slot] = NULL;
 	spin_unlock_irqrestore(&p->lock, flags);
 	epoch_synchronize();
-	virq_line_set(d->vm, INTX_GSI(d->slot), d->slot, false);
-}
-
-void vpci_intx_set(struct vpci_dev *d, bool level)
-{
-	if (level)
-		__atomic_fetch_or(&d->cfg[PCI_STATUS], PCI_STATUS_INTX, __ATOMIC_SEQ_CST);
-	else
-		__atomic_fetch_and(&d->cfg[PCI_STATUS], (uint8_t)~PCI_STATUS_INTX, __ATOMIC_SEQ_CST);
-	intx_update(d);
-}
-
-void vpci_dev_save(const struct vpci_dev *d, struct state_buf *b)
-{
-	state_put(b, d->cfg, sizeof(d->cfg));
-}
-
-int vpci_dev_load(struct vpci_dev *d, struct state_buf *b)
-{
-	uint8_t cfg[VPCI_CONFIG_SIZE];
-	uint64_t flags;
-
-	state_get(b, cfg, sizeof(cfg));
-	if (b->bad)
-		return -RAY_EINVAL;
-	/* A different device in this slot shows in what no guest can write. */
-	for (unsigned int i = 0; i < sizeof(cfg); i++) {
-		uint8_t fixed = (uint8_t)~(d->wmask[i] | (i == PCI_STATUS ? PCI_STATUS_INTX : 0));
-
-		if ((cfg[i] ^ d->cfg[i]) & fixed)
-			return -RAY_EINVAL;
-	}
-	flags = spin_lock_irqsave(&d->vm->platform->pci->lock);
-	memcpy(d->cfg, cfg, sizeof(cfg));
-	bars_update(d);
-	spin_unlock_irqrestore(&d->vm->platform->pci->lock, flags);
-	return 0;
-}
-
-void vpci_dev_reset(struct vpci_dev *d)
-{
-	uint64_t flags = spin_lock_irqsave(&d->vm->platform->pci->lock);
-
-	for (unsigned int i = 0; i < VPCI_CONFIG_SIZE; i++)
-		d->cfg[i] &= (uint8_t)~d->wmask[i];
-	d->cfg[PCI_STATUS] &= (uint8_t)~PCI_STATUS_INTX;
-	bars_update(d);
-	spin_unlock_irqrestore(&d->vm->platform->pci->lock, flags);
-	intx_update(d);
+	virq_line_set(d->vm, PCI_INTX_GSI(d->slot), d->slot, false);
 }
 
 /* --- what the guest does --- */
-
-static void config_write(struct vpci_dev *d, unsigned int off, unsigned int len, uint32_t value)
-{
-	for (unsigned int i = 0; i < len; i++) {
-		uint8_t mask = d->wmask[off + i], v = (uint8_t)(value >> (8 * i));
-
-		d->cfg[off + i] = (uint8_t)((d->cfg[off + i] & ~mask) | (v & mask));
-	}
-	if (off < PCI_BAR0 + 4 * VPCI_BARS && off + len > PCI_COMMAND) {
-		bars_update(d);
-		intx_update(d);
-	}
-	if (d->config)
-		d->config(d, off, len);
-}
 
 static struct vpci_dev *addressed(struct vpci *p)
 {
@@ -324,9 +148,9 @@ static bool data_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_acc
 	d = addressed(p);
 	off = (p->address & 0xfc) + a->offset;
 	if (a->write && d)
-		config_write(d, off, a->size, (uint32_t)a->data);
+		vpci_config_write(d, off, a->size, (uint32_t)a->data);
 	else if (!a->write)
-		a->data = d ? cfg_get(d->cfg, off, a->size) : UINT32_MAX;
+		a->data = d ? vpci_config_read(d, off, a->size) : UINT32_MAX;
 	spin_unlock_irqrestore(&p->lock, flags);
 	return true;
 }

@@ -64,7 +64,7 @@ struct pvh_memmap {
 	uint32_t type, reserved;
 };
 
-static int pvh_info(struct loader_ctx *c, uint64_t initrd)
+static int pvh_info_write(struct loader_ctx *c, uint64_t initrd)
 {
 	struct e820_entry map[E820_MAX];
 	unsigned int n = e820_build(&c->vm->mem, map);
@@ -88,27 +88,35 @@ static int pvh_info(struct loader_ctx *c, uint64_t initrd)
 	return err;
 }
 
-static int load_pvh(struct loader_ctx *c, const struct elf_image *im)
+/* Everything but the registers that one protocol or the other passes besides RBX. */
+static int load_parts(struct loader_ctx *c, const struct elf_image *im, uint64_t entry,
+		      int (*info_write)(struct loader_ctx *c, uint64_t initrd))
 {
-	const uint8_t *desc;
-	uint32_t n = elf_note_find(c->image->kernel, im, NOTE_OWNER, NOTE_PHYS32_ENTRY, &desc);
-	uint32_t entry;
 	uint64_t end, initrd;
-
-	if (n < sizeof(entry))
-		return -RAY_ENOSYS;
-	memcpy(&entry, desc, sizeof(entry));
 	int err = segments_load(c, im, &end);
+
 	if (err == 0)
 		err = loader_cmdline(c, LOAD_CMDLINE_MAX - 1);
 	if (err == 0)
 		err = loader_initrd(c, end, GIB(4), &initrd);
 	if (err == 0)
-		err = pvh_info(c, initrd);
+		err = info_write(c, initrd);
 	if (err == 0)
 		err = entry_32(c, entry);
 	c->entry->gpr[GPR_RBX] = LOAD_INFO;
 	return err;
+}
+
+static int load_pvh(struct loader_ctx *c, const struct elf_image *im)
+{
+	const uint8_t *desc;
+	uint32_t n = elf_note_find(c->image->kernel, im, NOTE_OWNER, NOTE_PHYS32_ENTRY, &desc);
+	uint32_t entry;
+
+	if (n < sizeof(entry))
+		return -RAY_ENOSYS;
+	memcpy(&entry, desc, sizeof(entry));
+	return load_parts(c, im, entry, pvh_info_write);
 }
 
 /* --- Multiboot 1 --- */
@@ -194,7 +202,6 @@ static int mb_info_write(struct loader_ctx *c, uint64_t initrd)
 
 static int load_multiboot(struct loader_ctx *c, const struct elf_image *im)
 {
-	uint64_t end, initrd;
 	uint32_t flags;
 
 	if (!mb_header_find(c->image, &flags))
@@ -202,17 +209,8 @@ static int load_multiboot(struct loader_ctx *c, const struct elf_image *im)
 	if ((flags & MB_REQUIRED_MASK & ~MB_FLAGS_KNOWN) != 0)
 		return loader_fail(c, -RAY_ENOEXEC, "kernel: Multiboot header asks for unknown 0x%x",
 				   flags & MB_REQUIRED_MASK & ~MB_FLAGS_KNOWN);
-	int err = segments_load(c, im, &end);
-	if (err == 0)
-		err = loader_cmdline(c, LOAD_CMDLINE_MAX - 1);
-	if (err == 0)
-		err = loader_initrd(c, end, GIB(4), &initrd);
-	if (err == 0)
-		err = mb_info_write(c, initrd);
-	if (err == 0)
-		err = entry_32(c, im->entry);
+	int err = load_parts(c, im, im->entry, mb_info_write);
 	c->entry->gpr[GPR_RAX] = MB_BOOT_MAGIC;
-	c->entry->gpr[GPR_RBX] = LOAD_INFO;
 	return err;
 }
 

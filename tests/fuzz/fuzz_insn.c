@@ -76,7 +76,8 @@ static bool device(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *
 	return !fast || (a->offset & 8) != 0;
 }
 
-static struct gbus_range mmio = { .base = DEVICE, .len = 0x1000, .fn = device, .flags = GBUS_F_FAST };
+static struct gbus_range mmio = { .base = DEVICE, .len = 0x1000, .fn = device,
+				  .flags = GBUS_F_FAST };
 static struct gbus_range port = { .base = 0x1f0, .len = 8, .fn = device };
 
 static void poke64(uint64_t gpa, uint64_t value)
@@ -100,7 +101,8 @@ static void tables(void)
 static void prepare(const uint8_t *data)
 {
 	bool long64 = (data[0] & 3) == 2, paging = (data[0] & 4) || long64;
-	struct hv_segment cs = { .limit = 0xffffffff, .attr = long64 ? 0xa9b : data[0] & 1 ? 0xc9b : 0x9b };
+	struct hv_segment cs = { .limit = 0xffffffff,
+				 .attr = long64 ? 0xa9b : data[0] & 1 ? 0xc9b : 0x9b };
 	struct hv_segment ss = { .limit = 0xffffffff, .attr = (uint32_t)(0xc93 | (data[1] & 3) << 5) };
 
 	memset(&v->inject, 0, sizeof(v->inject));

@@ -1,6 +1,9 @@
 /* UNIT: kernel/pci/bar.c kernel/pci/caps.c kernel/pci/scan.c kernel/pci/config.c
- *	 kernel/pci/mcfg.c */
-/* PARSER: kernel/pci/bar.c kernel/pci/caps.c kernel/pci/scan.c kernel/pci/config.c kernel/pci/mcfg.c */
+ * kernel/pci/mcfg.c
+ */
+/* PARSER: kernel/pci/bar.c kernel/pci/caps.c kernel/pci/scan.c kernel/pci/config.c
+ * kernel/pci/mcfg.c
+ */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Enumeration, BAR sizing and capability walks over hostile hardware. The input is a list of

@@ -1,7 +1,7 @@
 /* UNIT: tests/host/fake_virt.c hv/vdev.c hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c
  * hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c
- * hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/virq.c
- * devices/virt/virt.c devices/virt/pit.c devices/virt/rtc.c devices/virt/rtc_date.c
+ * hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/virq.c devices/virt/virt.c
+ * devices/virt/pit.c devices/virt/pit_channel.c devices/virt/rtc.c devices/virt/rtc_date.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* The 8254, the speaker port and the real-time clock. */
