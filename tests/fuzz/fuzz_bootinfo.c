@@ -46,10 +46,16 @@ static int map_fits(const struct boot_info *bi, const uint8_t *phys, size_t size
 
 static volatile uint8_t sum;
 
+static void read_all(const uint8_t *p, uint64_t size)
+{
+	for (uint64_t i = 0; i < size; i++)
+		sum = (uint8_t)(sum + p[i]);
+}
+
 static void touch(const uint8_t *phys, const struct boot_blob *b)
 {
-	for (uint64_t i = 0; i < b->size; i++)
-		sum = (uint8_t)(sum + phys[b->addr + i]);
+	if (b->size > 0) /* else its address may be anything */
+		read_all(phys + b->addr, b->size);
 }
 
 /* Kept copies lie on the heap: read each to its end, and give it back. */
@@ -57,7 +63,7 @@ static void release(const struct boot_blob *b)
 {
 	if (b->size == 0)
 		return;
-	touch(hpa_to_va(HPA(0)), b);
+	read_all(hpa_to_va(HPA(b->addr)), b->size);
 	kfree(hpa_to_va(HPA(b->addr)));
 }
 

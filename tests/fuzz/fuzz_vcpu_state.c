@@ -1,12 +1,12 @@
-/* UNIT: hv/access.c hv/cpuid.c hv/decode.c hv/emulate.c hv/mov.c hv/event.c hv/exit.c hv/exit_cr.c
- * hv/exit_io.c hv/gbus.c hv/gmem.c hv/gwalk.c hv/hv.c hv/mce.c hv/insn.c hv/module.c hv/msr.c
- * hv/msr_map.c hv/platform.c hv/pv.c hv/stage2.c hv/vcpu.c hv/vcpu_dump.c hv/vcpu_life.c hv/vcpu_state.c
- * hv/vdev.c hv/vm.c hv/vm_build.c hv/vm_conf.c hv/vm_life.c kernel/marker_value.c hv/vm_state.c
- * hv/irqchip/vioapic.c hv/irqchip/virq.c hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c
- * hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c
- * hv/irqchip/vpic.c hv/loader/load.c hv/loader/bzimage.c hv/loader/elf.c
- * hv/loader/elf_guest.c hv/loader/e820.c tests/host/fake_backend.c kernel/lib/ini.c
- * kernel/lib/utf8.c kernel/lib/nearest.c kernel/lib/parse.c kernel/lib/fmt.c
+/* UNIT: hv/access.c hv/cpuid.c hv/decode.c hv/emulate.c hv/mov.c hv/event.c hv/exit.c
+ * hv/exit_cr.c hv/exit_io.c hv/gbus.c hv/gmem.c hv/gwalk.c hv/hv.c hv/mce.c hv/insn.c
+ * hv/module.c hv/msr.c hv/msr_map.c hv/platform.c hv/pv.c hv/stage2.c hv/vcpu.c hv/vcpu_dump.c
+ * hv/vcpu_life.c hv/vcpu_state.c hv/vdev.c hv/vm.c hv/vm_build.c hv/vm_conf.c hv/vm_life.c
+ * kernel/marker_value.c hv/vm_state.c hv/irqchip/vioapic.c hv/irqchip/virq.c hv/irqchip/vlapic.c
+ * hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c
+ * hv/irqchip/vlapic_timer.c hv/irqchip/vpic.c hv/loader/load.c hv/loader/bzimage.c
+ * hv/loader/elf.c hv/loader/elf_guest.c hv/loader/e820.c tests/host/fake_backend.c
+ * kernel/lib/ini.c kernel/lib/utf8.c kernel/lib/nearest.c kernel/lib/parse.c kernel/lib/fmt.c
  * kernel/lib/sink.c kernel/lib/err.c
  */
 /* PARSER: hv/vm_state.c hv/vcpu_state.c hv/irqchip/vlapic_state.c */
@@ -57,18 +57,23 @@ static int load(const uint8_t *data, size_t size)
 
 static void begin(void)
 {
+	static int64_t idle_pages;
+	static uint64_t idle_next;
+
 	if (vm == NULL) {
 		group_setup(NULL);
 		setup(NULL);
 		vm = define("fuzz", 1);
+		idle_pages = fake_pages_live;
+		idle_next = fake_arena_next;
 	}
 	fake_script(steps, ARRAY_SIZE(steps));
 	markers[0] = log_text[0] = '\0';
 	if (vm->state == VM_PAUSED)
 		return;
-	if (fake_pages_live != 0)
+	if (fake_pages_live != idle_pages)
 		abort();
-	fake_arena_next = PAGE_SIZE; /* all of it is free again */
+	fake_arena_next = idle_next; /* all behind it is free again */
 	if (vm_start(vm, why, sizeof(why)) != 0 || vm_pause(vm) != 0)
 		abort();
 }
