@@ -75,6 +75,11 @@ struct hv_backend {
 	/** CR0, CR3, CR4, EFER, CS and the privilege level at once: translation is on hot paths. */
 	void (*paging_get)(struct vcpu *vcpu, struct hv_paging *out);
 
+	/** Current privilege level, 0 in real mode. Context: loaded. */
+	unsigned int (*cpl_get)(struct vcpu *vcpu);
+	/** CR3 while the vCPU executes 64-bit code, else HV_NOT_64BIT. Context: loaded. */
+	uint64_t (*code64_cr3)(struct vcpu *vcpu);
+
 	/** Guest can take an external interrupt at the next entry (IF, shadow). Context: loaded. */
 	bool (*intr_allowed)(struct vcpu *vcpu);
 	bool (*nmi_allowed)(struct vcpu *vcpu);

@@ -271,15 +271,7 @@ static bool has_subleaves(uint32_t leaf)
 	return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x8000001du;
 }
 
-static void copy_out(uint32_t out[4], const struct cpuid_out *o)
-{
-	out[0] = o->eax;
-	out[1] = o->ebx;
-	out[2] = o->ecx;
-	out[3] = o->edx;
-}
-
-void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_out *out)
 {
 	static const struct cpuid_out none;
 	const struct cpuid_model *m = v->cpuid;
@@ -300,9 +292,9 @@ void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]
 	} else if (leaf >= LEAF_HV && leaf < LEAF_HV + CPUID_HV_MAX) {
 		o = &m->hv[leaf - LEAF_HV];
 	}
-	copy_out(out, o);
+	*out = *o;
 	if (leaf == 1 && (hv_backend->reg_get(v, HV_REG_CR4) & HV_CR4_OSXSAVE) != 0)
-		out[2] |= (uint32_t)L1_ECX_OSXSAVE;
+		out->ecx |= (uint32_t)L1_ECX_OSXSAVE;
 	else if (leaf == 0xd && subleaf == 0)
-		out[1] = xsave_size(v->loaded ? xgetbv0() : v->xcr0); /* see fpu_out() */
+		out->ebx = xsave_size(v->loaded ? xgetbv0() : v->xcr0); /* see fpu_out() */
 }

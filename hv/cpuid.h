@@ -40,6 +40,15 @@ struct cpuid_model {
 	bool rdtscp, xsave;
 };
 
+/* Basic leaves whose answer depends on more than the leaf. */
+#define CPUID_VARYING (BIT(1) | BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd))
+
+/** The answer to a basic leaf that is always the same, NULL for all others. */
+static inline const struct cpuid_out *cpuid_constant(const struct cpuid_model *m, uint32_t leaf)
+{
+	return leaf <= m->basic_top && (CPUID_VARYING >> leaf & 1) == 0 ? &m->basic[leaf] : NULL;
+}
+
 /** Build the model for one vCPU. Context: thread. 0 or -RAY_ENOMEM. */
 int __must_check cpuid_model_create(struct vcpu *v);
 void cpuid_model_destroy(struct vcpu *v);

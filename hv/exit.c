@@ -63,17 +63,32 @@ static enum hv_disposition nmi_window_fast(struct vcpu *v, struct hv_exit *e)
 	return HV_RESUME;
 }
 
+static void cpuid_answer(struct vcpu *v, const struct cpuid_out *o)
+{
+	v->gpr[GPR_RAX] = o->eax;
+	v->gpr[GPR_RBX] = o->ebx;
+	v->gpr[GPR_RCX] = o->ecx;
+	v->gpr[GPR_RDX] = o->edx;
+}
+
+static __noinline void cpuid_varying(struct vcpu *v)
+{
+	struct cpuid_out out;
+
+	vcpu_cpuid(v, (uint32_t)v->gpr[GPR_RAX], (uint32_t)v->gpr[GPR_RCX], &out);
+	cpuid_answer(v, &out);
+}
+
 static enum hv_disposition cpuid_fast(struct vcpu *v, struct hv_exit *e)
 {
-	uint32_t out[4];
+	const struct cpuid_out *o = cpuid_constant(v->cpuid, (uint32_t)v->gpr[GPR_RAX]);
 
 	if (vcpu_advance(v, e) != 0)
 		return HV_RESUME;
-	vcpu_cpuid(v, (uint32_t)v->gpr[GPR_RAX], (uint32_t)v->gpr[GPR_RCX], out);
-	v->gpr[GPR_RAX] = out[0];
-	v->gpr[GPR_RBX] = out[1];
-	v->gpr[GPR_RCX] = out[2];
-	v->gpr[GPR_RDX] = out[3];
+	if (likely(o != NULL))
+		cpuid_answer(v, o);
+	else
+		cpuid_varying(v);
 	return HV_RESUME;
 }
 
@@ -102,40 +117,40 @@ static enum hv_disposition hypercall_fast(struct vcpu *v, struct hv_exit *e)
 
 /* --- MSRs --- */
 
-static enum hv_disposition msr_read(struct vcpu *v, struct hv_exit *e, bool fast)
+static __noinline enum hv_disposition msr_refused(struct vcpu *v)
+{
+	v->msr_denied++;
+	vcpu_inject_gp(v);
+	return HV_RESUME;
+}
+
+static __force_inline enum hv_disposition msr_read(struct vcpu *v, struct hv_exit *e, bool fast)
 {
 	uint64_t value = 0;
 	int err = vcpu_msr_read(v, (uint32_t)v->gpr[GPR_RCX], &value, fast);
 
-	if (err == -RAY_EAGAIN && fast)
-		return HV_THREAD;
-	if (err != 0) {
-		v->msr_denied++;
-		vcpu_inject_gp(v);
-	} else if (vcpu_advance(v, e) == 0) {
+	if (unlikely(err != 0))
+		return err == -RAY_EAGAIN && fast ? HV_THREAD : msr_refused(v);
+	if (vcpu_advance(v, e) == 0) {
 		v->gpr[GPR_RAX] = (uint32_t)value;
 		v->gpr[GPR_RDX] = value >> 32;
 	}
 	return HV_RESUME;
 }
 
-static enum hv_disposition msr_write(struct vcpu *v, struct hv_exit *e, bool fast)
+static __force_inline enum hv_disposition msr_write(struct vcpu *v, struct hv_exit *e, bool fast)
 {
 	uint64_t value = (v->gpr[GPR_RDX] << 32) | (uint32_t)v->gpr[GPR_RAX];
 	int err = vcpu_msr_write(v, (uint32_t)v->gpr[GPR_RCX], value, fast);
 
-	if (err == -RAY_EAGAIN && fast)
-		return HV_THREAD;
-	if (err != 0) {
-		v->msr_denied++;
-		vcpu_inject_gp(v);
-	} else {
-		(void)vcpu_advance(v, e); /* a fault is queued for the guest */
-	}
+	if (unlikely(err != 0))
+		return err == -RAY_EAGAIN && fast ? HV_THREAD : msr_refused(v);
+	err = vcpu_advance(v, e);
+	(void)err; /* a fault is queued for the guest */
 	return HV_RESUME;
 }
 
-static enum hv_disposition msr_read_fast(struct vcpu *v, struct hv_exit *e)
+static __no_stack_guard enum hv_disposition msr_read_fast(struct vcpu *v, struct hv_exit *e)
 {
 	return msr_read(v, e, true);
 }

@@ -65,16 +65,14 @@ bool gmem_owns(const struct gmem *m, hpa_t page);
  */
 static inline void *gmem_page_ptr(const struct gmem *m, gpa_t gpa)
 {
-	for (unsigned int i = 0; i < m->count; i++) {
-		const struct gmem_region *r = &m->region[i];
-		uint64_t off = gpa.v - r->base.v; /* huge below the base */
+	const struct gmem_region *r = &m->region[0];
+	uint64_t off = gpa.v - r->base.v; /* huge below the base */
 
-		if (off < r->size)
-			return (char *)hpa_to_va(HPA(r->chunks[off / GMEM_CHUNK_SIZE].v &
-						     ~(PAGE_SIZE - 1))) +
-			       off % GMEM_CHUNK_SIZE;
-	}
-	return NULL;
+	/* The first region is low memory; one that is empty has no size. */
+	if (unlikely(off >= r->size))
+		return gmem_ptr(m, gpa, 1);
+	return (char *)hpa_to_va(HPA(r->chunks[off / GMEM_CHUNK_SIZE].v & ~(PAGE_SIZE - 1))) +
+	       off % GMEM_CHUNK_SIZE;
 }
 
 /** Copy in / out; may cross chunks, not region ends. 0 or -RAY_EFAULT (nothing copied).

@@ -259,11 +259,11 @@ static const uint8_t *code_walk(struct vcpu *v, uint64_t cr3, uint64_t linear, s
 	return w->code + (linear & (PAGE_SIZE - 1));
 }
 
-const uint8_t *vcpu_code_ptr(struct vcpu *v, const struct hv_paging *p, uint64_t linear)
+const uint8_t *vcpu_code_ptr(struct vcpu *v, uint64_t cr3, uint64_t linear)
 {
 	struct code_walk *w = &v->code_walks[(linear >> PAGE_SHIFT) % CODE_WALKS];
 
-	if (likely(w->page == (linear >> PAGE_SHIFT << 1 | 1) && w->cr3 == p->cr3 && walk_holds(w)))
+	if (likely(w->page == (linear >> PAGE_SHIFT << 1 | 1) && w->cr3 == cr3 && walk_holds(w)))
 		return w->code + (linear & (PAGE_SIZE - 1));
-	return code_walk(v, p->cr3, linear, w);
+	return code_walk(v, cr3, linear, w);
 }

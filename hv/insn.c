@@ -95,12 +95,12 @@ int vcpu_insn_decode(struct vcpu *v, const struct insn_bytes *in, struct insn *o
 
 const uint8_t *vcpu_code_here(struct vcpu *v, unsigned int n)
 {
-	struct hv_paging p;
+	uint64_t cr3;
 
 	if (unlikely((v->rip & (PAGE_SIZE - 1)) > PAGE_SIZE - n))
 		return NULL;
-	hv_backend->paging_get(v, &p);
-	return likely(is_long64(&p)) ? vcpu_code_ptr(v, &p, v->rip) : NULL;
+	cr3 = hv_backend->code64_cr3(v);
+	return likely(cr3 != HV_NOT_64BIT) ? vcpu_code_ptr(v, cr3, v->rip) : NULL;
 }
 
 /* The usual: 64-bit code, an instruction without prefixes, not at a page's end. 0: not so. */
@@ -118,7 +118,7 @@ static unsigned int len_usual(struct vcpu *v, const struct hv_exit *e)
 	return insn_len_plain(e->kind, word);
 }
 
-static unsigned int len_decoded(struct vcpu *v, const struct hv_exit *e)
+static __noinline unsigned int len_decoded(struct vcpu *v, const struct hv_exit *e)
 {
 	struct insn_bytes in;
 	struct insn insn;
@@ -142,28 +142,24 @@ unsigned int vcpu_insn_len(struct vcpu *v, struct hv_exit *e)
 
 	if (len == 0)
 		len = len_usual(v, e);
-	if (len == 0)
+	if (unlikely(len == 0))
 		len = len_decoded(v, e);
 	e->insn_len = (uint8_t)len;
 	return len;
 }
 
-int vcpu_advance(struct vcpu *v, struct hv_exit *e)
+void vcpu_advance_unusual(struct vcpu *v, const struct hv_exit *e, unsigned int len)
 {
-	unsigned int len = e->insn_len != 0 ? e->insn_len : vcpu_insn_len(v, e);
-
-	if (len == 0)
-		return -RAY_EFAULT;
 	uint64_t next = v->rip + len;
+
 	/* Only crossing 4 GiB needs to know the mode: IP wraps outside 64-bit code. */
-	if (unlikely((next ^ v->rip) >> 32 != 0) && vcpu_insn_mode(v) != INSN_MODE_64)
+	if ((next ^ v->rip) >> 32 != 0 && vcpu_insn_mode(v) != INSN_MODE_64)
 		next &= 0xffffffffu;
 	v->rip = next;
-	if (unlikely(e->shadow))
+	if (e->shadow)
 		hv_backend->reg_set(v, HV_REG_INTR_SHADOW, 0);
-	if (unlikely((v->rflags & HV_RFLAGS_TF) != 0)) {
+	if ((v->rflags & HV_RFLAGS_TF) != 0) {
 		hv_backend->reg_set(v, HV_REG_DR6, hv_backend->reg_get(v, HV_REG_DR6) | BIT(14)); /* BS */
 		vcpu_inject_exception(v, HV_VEC_DB, false, 0);
 	}
-	return 0;
 }

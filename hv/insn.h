@@ -28,7 +28,7 @@ enum insn_mode vcpu_insn_mode(struct vcpu *v);
  * Returns: NULL when the tables lead nowhere any more; then the careful way says what happens.
  * Trust: the guest's tables, each entry read once.
  */
-const uint8_t *vcpu_code_ptr(struct vcpu *v, const struct hv_paging *p, uint64_t linear);
+const uint8_t *vcpu_code_ptr(struct vcpu *v, uint64_t cr3, uint64_t linear);
 
 /** The same at RIP, for at least @n bytes. NULL also for code that is not 64-bit or ends its page
  *  within @n bytes. */

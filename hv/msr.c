@@ -142,12 +142,10 @@ static int amd_read(uint32_t msr, uint64_t *value)
 	}
 }
 
+/* Those with nothing but a value; -RAY_EFAULT for none of these. */
 static int plain_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	switch (msr) {
-	case MSR_TSC:
-		*value = vcpu_guest_tsc(v);
-		return 0;
 	case MSR_TSC_ADJUST:
 		*value = v->tsc_adjust;
 		return 0;
@@ -155,6 +153,7 @@ static int plain_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 	case MSR_BIOS_SIGN_ID:
 	case MSR_MCG_CAP:
 	case MSR_MCG_STATUS:
+	case MSR_DEBUGCTL:
 		*value = 0;
 		return 0;
 	case MSR_FEATURE_CONTROL:
@@ -162,9 +161,6 @@ static int plain_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 		return 0;
 	case MSR_MISC_ENABLE:
 		*value = v->misc_enable;
-		return 0;
-	case MSR_DEBUGCTL:
-		*value = 0;
 		return 0;
 	case MSR_MTRRCAP:
 		*value = MTRRCAP_VALUE;
@@ -180,32 +176,73 @@ static int plain_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 	}
 }
 
-int vcpu_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value, bool fast)
+static __noinline uint64_t segment_base(struct vcpu *v, enum hv_seg seg)
 {
-	if ((msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) || msr == MSR_APIC_BASE ||
-	    msr == MSR_TSC_DEADLINE)
-		return vlapic_msr_read(v, msr, value, fast);
-	if (plain_read(v, msr, value) == 0)
+	struct hv_segment s;
+
+	hv_backend->seg_get(v, seg, &s);
+	return s.base;
+}
+
+/* One switch over all there are, so that what is not there is refused soon. */
+static __noinline int other_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	switch (msr) {
+	case MSR_TSC:
+		*value = vcpu_guest_tsc(v);
 		return 0;
-	enum hv_reg reg = backend_reg(msr);
-	if (reg != HV_REG_COUNT) {
-		*value = hv_backend->reg_get(v, reg);
+	case MSR_PLATFORM_ID:
+	case MSR_FEATURE_CONTROL:
+	case MSR_TSC_ADJUST:
+	case MSR_BIOS_SIGN_ID:
+	case MSR_MTRRCAP:
+	case MSR_MCG_CAP ... MSR_MCG_STATUS:
+	case MSR_MISC_ENABLE:
+	case MSR_DEBUGCTL:
+	case MSR_MTRR_DEF_TYPE:
+	case MSR_TSC_AUX:
+		return plain_read(v, msr, value);
+	case MSR_SYSENTER_CS ... MSR_SYSENTER_EIP:
+	case MSR_PAT:
+	case MSR_EFER ... MSR_SFMASK:
+	case MSR_KERNEL_GS_BASE:
+		*value = hv_backend->reg_get(v, backend_reg(msr));
 		return 0;
-	}
-	if (is_mtrr(msr)) {
+	case MSR_MTRR_PHYSBASE0 ... MSR_MTRR_PHYSBASE0 + MTRR_VAR_COUNT - 1:
+	case MSR_MTRR_FIX64K:
+	case MSR_MTRR_FIX16K_80 ... MSR_MTRR_FIX16K_A0:
+	case MSR_MTRR_FIX4K_C0 ... MSR_MTRR_FIX4K_C0 + 7:
 		*value = *mtrr_slot(v, msr);
 		return 0;
+	case MSR_FS_BASE:
+		*value = segment_base(v, HV_SEG_FS);
+		return 0;
+	case MSR_GS_BASE:
+		*value = segment_base(v, HV_SEG_GS);
+		return 0;
+	case MSR_KVM_WALL_CLOCK ... MSR_KVM_SYSTEM_TIME:
+	case MSR_KVM_WALL_CLOCK_NEW ... MSR_KVM_PV_EOI_EN:
+		return pv_msr_read(v, msr, value);
+	case MSR_AMD_SYSCFG ... MSR_AMD_DE_CFG:
+		return v->cpuid->amd ? amd_read(msr, value) : -RAY_EFAULT;
+	default:
+		return -RAY_EFAULT;
 	}
-	if (msr == MSR_FS_BASE || msr == MSR_GS_BASE) {
-		struct hv_segment s;
+}
 
-		hv_backend->seg_get(v, msr == MSR_FS_BASE ? HV_SEG_FS : HV_SEG_GS, &s);
-		*value = s.base;
-		return 0;
-	}
-	if (v->cpuid->amd && amd_read(msr, value) == 0)
-		return 0;
-	return pv_msr_read(v, msr, value);
+/* By frequency, each with a branch of its own. */
+static __force_inline bool is_lapic(uint32_t msr)
+{
+	if (likely(msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST))
+		return true;
+	if (msr == MSR_TSC_DEADLINE)
+		return true;
+	return msr == MSR_APIC_BASE;
+}
+
+int vcpu_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value, bool fast)
+{
+	return is_lapic(msr) ? vlapic_msr_read(v, msr, value, fast) : other_read(v, msr, value);
 }
 
 /* SDM vol. 3, 4.1.1 and 2.2.1: LME may not change while paging is on. */
@@ -312,11 +349,8 @@ static int amd_write(uint32_t msr, uint64_t value)
 	return value == now || msr == MSR_AMD_DE_CFG || msr == MSR_AMD_LS_CFG ? 0 : -RAY_EFAULT;
 }
 
-int vcpu_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast)
+static __noinline int other_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	if ((msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) || msr == MSR_APIC_BASE ||
-	    msr == MSR_TSC_DEADLINE)
-		return vlapic_msr_write(v, msr, value, fast);
 	int err = plain_write(v, msr, value);
 	if (err != -RAY_EAGAIN)
 		return err;
@@ -339,4 +373,9 @@ int vcpu_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast)
 	if (v->cpuid->amd && amd_write(msr, value) == 0)
 		return 0;
 	return pv_msr_write(v, msr, value);
+}
+
+int vcpu_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast)
+{
+	return is_lapic(msr) ? vlapic_msr_write(v, msr, value, fast) : other_write(v, msr, value);
 }

@@ -280,7 +280,7 @@ static struct vcpu *by_apic_id(struct vm *vm, uint64_t id)
 	return id < vm->vcpu_count ? vm->vcpu[id] : NULL;
 }
 
-static uint64_t send_ipi(struct vcpu *v)
+static __noinline uint64_t send_ipi(struct vcpu *v)
 {
 	uint64_t map[2] = { v->gpr[GPR_RBX], v->gpr[GPR_RCX] };
 	uint64_t min = (uint32_t)v->gpr[GPR_RDX];
@@ -307,22 +307,24 @@ static uint64_t send_ipi(struct vcpu *v)
 	return sent;
 }
 
+static __noinline uint64_t kick_cpu(struct vcpu *v)
+{
+	struct vcpu *to = by_apic_id(v->vm, v->gpr[GPR_RCX]);
+
+	if (to != NULL)
+		vcpu_request(to, VCPU_REQ_UNHALT);
+	return 0;
+}
+
 uint64_t pv_hypercall(struct vcpu *v)
 {
-	struct hv_segment ss;
-	struct vcpu *to;
-
-	hv_backend->seg_get(v, HV_SEG_SS, &ss);
-	if (HV_SEG_ATTR_DPL(ss.attr) != 0)
+	if (hv_backend->cpl_get(v) != 0)
 		return (uint64_t)-KVM_EPERM;
 	switch ((uint32_t)v->gpr[GPR_RAX]) {
 	case KVM_HC_VAPIC_POLL_IRQ:
 		return 0;
 	case KVM_HC_KICK_CPU:
-		to = by_apic_id(v->vm, v->gpr[GPR_RCX]);
-		if (to != NULL)
-			vcpu_request(to, VCPU_REQ_UNHALT);
-		return 0;
+		return kick_cpu(v);
 	case KVM_HC_SEND_IPI:
 		return send_ipi(v);
 	case KVM_HC_SCHED_YIELD:

@@ -58,6 +58,9 @@ struct hv_paging {
 	uint8_t cpl;
 };
 
+/* Instead of a CR3, which never looks like this. */
+#define HV_NOT_64BIT UINT64_MAX
+
 #define HV_CR0_PE (1ull << 0)
 #define HV_CR0_MP (1ull << 1)
 #define HV_CR0_EM (1ull << 2)

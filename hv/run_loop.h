@@ -26,11 +26,12 @@ static __force_inline enum hv_disposition hv_run_loop(struct vcpu *v,
 
 	do {
 		__atomic_store_n(&v->mode, (uint32_t)VCPU_IN_GUEST, __ATOMIC_SEQ_CST);
-		if (unlikely(v->requests != 0) || unlikely(need_resched())) {
+		/* Plain loads, once for each round: the store above is a barrier. */
+		if (unlikely(*(const uint64_t *)&v->requests != 0) || unlikely(need_resched())) {
 			v->mode = VCPU_OUTSIDE;
 			return HV_RESUME;
 		}
-		if (unlikely(v->entry_work != 0) || unlikely(v->reinject.valid))
+		if (unlikely(*(const uint32_t *)&v->entry_work != 0) || unlikely(v->reinject.valid))
 			vcpu_events_prepare(v);
 		v = run(v);
 		v->mode = VCPU_OUTSIDE;

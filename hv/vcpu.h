@@ -20,6 +20,7 @@
 #include "hv/mov.h"
 #include "hv/regs.h"
 #include "hv/vdev.h"
+#include "kernel/lib/err.h"
 #include "kernel/lib/types.h"
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
@@ -32,6 +33,7 @@ struct vmx_vcpu;
 struct fake_vcpu;
 struct pv_vcpu;
 struct cpuid_model;
+struct cpuid_out;
 
 enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_BLOCKED };
 enum vcpu_mp { VCPU_MP_RUNNING, VCPU_MP_HALTED, VCPU_MP_WAIT_SIPI };
@@ -166,8 +168,28 @@ void vcpu_kick(struct vcpu *v);
 /** Length of the instruction at RIP: from the exit, else by fetching and decoding it.
  *  0 when it cannot be fetched (a fault was queued for the guest). */
 unsigned int vcpu_insn_len(struct vcpu *v, struct hv_exit *e);
+
+/** What vcpu_advance() leaves for the few cases: IP that wraps, a shadow that ends, TF. */
+void vcpu_advance_unusual(struct vcpu *v, const struct hv_exit *e, unsigned int len);
+
 /** Move RIP over the exiting instruction and end the interrupt shadow. 0 or -RAY_EFAULT. */
-int vcpu_advance(struct vcpu *v, struct hv_exit *e);
+static inline int vcpu_advance(struct vcpu *v, struct hv_exit *e)
+{
+	unsigned int len = e->insn_len;
+	uint32_t low;
+
+	if (unlikely(len == 0)) {
+		len = vcpu_insn_len(v, e);
+		if (unlikely(len == 0))
+			return -RAY_EFAULT;
+	}
+	if (unlikely(e->shadow) || unlikely((v->rflags & HV_RFLAGS_TF) != 0) ||
+	    unlikely(__builtin_add_overflow((uint32_t)v->rip, len, &low)))
+		vcpu_advance_unusual(v, e, len);
+	else
+		v->rip += len;
+	return 0;
+}
 
 /** Queue an exception for the next entry; contributory pairs become #DF, a fault during #DF
  *  a triple fault (SDM vol. 3, 6.15). */
@@ -199,7 +221,7 @@ void vcpu_save(struct vcpu *v, struct state_buf *b);
 int __must_check vcpu_load_state(struct vcpu *v, struct state_buf *b);
 
 /* The MSR and CPUID model (hv/msr.c, hv/cpuid.c). */
-void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_out *out);
 /** 0, -RAY_EFAULT (#GP), -RAY_EAGAIN (fast only: call again from the thread). */
 int vcpu_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value, bool fast);
 int vcpu_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast);

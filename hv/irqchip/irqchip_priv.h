@@ -218,7 +218,8 @@ static inline uint32_t vlapic_x2_ldr(uint32_t id)
 }
 
 /* vlapic.c */
-void vlapic_eoi(struct vlapic *l);
+/** End of interrupt. 0, or -RAY_EAGAIN: @fast, but the IOAPIC has to know. */
+int vlapic_eoi(struct vlapic *l, bool fast);
 void vlapic_tpr_set(struct vlapic *l, uint8_t tpr);
 void vlapic_error(struct vlapic *l, uint32_t esr_bit);
 /** INTR of the 8259 pair rose. Context: VIRQ lock. */

@@ -126,28 +126,38 @@ int vlapic_ack(struct vcpu *vcpu)
 	return (int)vec;
 }
 
-static inline void eoi_in_service(struct vlapic *l)
+/* The highest in service has ended; not called when there is none. */
+static __force_inline void eoi_highest(struct vlapic *l, unsigned int vec)
 {
-	unsigned int vec;
-
-	if (!l->depth)
-		return;
-	vec = l->stack[--l->depth];
+	l->depth--;
 	l->isr[vec >> 6] &= ~BIT(vec & 63);
-	if (unlikely(vec_test(l->tmr, vec)))
-		vioapic_eoi(l->vcpu->vm, (uint8_t)vec);
 	if (vec_any(l->irr))
 		l->vcpu->irq_hint = true;
 }
 
-void vlapic_eoi(struct vlapic *l)
+static __noinline int eoi_level(struct vlapic *l, unsigned int vec, bool fast)
 {
-	if (likely(!l->pv_armed)) {
-		eoi_in_service(l);
-		return;
-	}
-	vlapic_pv_eoi_sync(l->vcpu);
-	eoi_in_service(l);
+	if (fast)
+		return -RAY_EAGAIN; /* the IOAPIC has a lock */
+	eoi_highest(l, vec);
+	vioapic_eoi(l->vcpu->vm, (uint8_t)vec);
+	return 0;
+}
+
+/* Every interrupt ends here: with the fewest tests. */
+int vlapic_eoi(struct vlapic *l, bool fast)
+{
+	unsigned int vec;
+
+	if (unlikely(l->pv_armed))
+		vlapic_pv_eoi_sync(l->vcpu);
+	if (!l->depth)
+		return 0;
+	vec = l->stack[l->depth - 1];
+	if (unlikely(vec_test(l->tmr, vec)))
+		return eoi_level(l, vec, fast);
+	eoi_highest(l, vec);
+	return 0;
 }
 
 void vlapic_tpr_set(struct vlapic *l, uint8_t tpr)
@@ -181,8 +191,8 @@ void vlapic_pv_eoi_sync(struct vcpu *vcpu)
 	l->pv_armed = false;
 	if (*flag & 1)
 		*flag &= (uint8_t)~1u;
-	else
-		eoi_in_service(l);
+	else if (l->depth)
+		eoi_highest(l, l->stack[l->depth - 1]); /* edge, or it would not be armed */
 }
 
 int vlapic_pv_eoi_set(struct vcpu *vcpu, uint64_t msr)

@@ -150,12 +150,6 @@ static int esr_write(struct vlapic *l, uint32_t value)
 	return 0;
 }
 
-/* The level-triggered vector in service, whose EOI takes the IOAPIC's lock. */
-static bool eoi_needs_lock(const struct vlapic *l)
-{
-	return l->depth && vec_test(l->tmr, vlapic_in_service(l));
-}
-
 /* What both modes write alike. */
 static int reg_write(struct vlapic *l, unsigned int reg, uint32_t value, bool fast)
 {
@@ -166,10 +160,7 @@ static int reg_write(struct vlapic *l, unsigned int reg, uint32_t value, bool fa
 		vlapic_tpr_set(l, (uint8_t)value);
 		return 0;
 	case LAPIC_EOI:
-		if (fast && unlikely(eoi_needs_lock(l)))
-			return -RAY_EAGAIN;
-		vlapic_eoi(l);
-		return 0;
+		return vlapic_eoi(l, fast);
 	case LAPIC_SVR:
 		return svr_write(l, value);
 	case LAPIC_ESR:
@@ -301,11 +292,25 @@ static int base_write(struct vlapic *l, uint64_t value)
 	return 0;
 }
 
+static __noinline int x2apic_read(struct vlapic *l, uint32_t reg, uint64_t *value)
+{
+	uint32_t v;
+	int err;
+
+	if (l->mode != LAPIC_X2APIC || reg >= LAPIC_SELF_IPI)
+		return -RAY_EFAULT;
+	err = reg_read(l, reg, &v);
+	if (err)
+		return err;
+	*value = v;
+	if (reg == LAPIC_ICR)
+		*value |= (uint64_t)l->icr2 << 32;
+	return 0;
+}
+
 int vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value, bool fast)
 {
 	struct vlapic *l = vcpu->lapic;
-	uint32_t v;
-	int err;
 
 	(void)fast;
 	if (msr == MSR_APIC_BASE) {
@@ -316,33 +321,11 @@ int vlapic_msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value, bool fast)
 		*value = LVT_TIMER_MODE(l->lvt[LVT_TIMER]) == TIMER_TSC_DEADLINE ? l->expiry : 0;
 		return 0;
 	}
-	if (l->mode != LAPIC_X2APIC || msr < LAPIC_MSR_BASE ||
-	    msr >= LAPIC_MSR_BASE + LAPIC_SELF_IPI)
-		return -RAY_EFAULT;
-	err = reg_read(l, msr - LAPIC_MSR_BASE, &v);
-	if (err)
-		return err;
-	*value = v;
-	if (msr == LAPIC_MSR_BASE + LAPIC_ICR)
-		*value |= (uint64_t)l->icr2 << 32;
-	return 0;
+	return x2apic_read(l, msr - LAPIC_MSR_BASE, value); /* huge below the base */
 }
 
-int vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value, bool fast)
+static __noinline int other_msr_write(struct vlapic *l, uint32_t msr, uint64_t value, bool fast)
 {
-	struct vlapic *l = vcpu->lapic;
-
-	/* Every interrupt ends here: first, and with the fewest tests. */
-	if (likely(msr == LAPIC_MSR_BASE + LAPIC_EOI && l->mode == LAPIC_X2APIC && !value)) {
-		if (fast && unlikely(eoi_needs_lock(l)))
-			return -RAY_EAGAIN;
-		vlapic_eoi(l);
-		return 0;
-	}
-	if (msr == MSR_TSC_DEADLINE) {
-		vlapic_timer_deadline(l, value);
-		return 0;
-	}
 	if (msr == MSR_APIC_BASE)
 		return base_write(l, value);
 	if (l->mode != LAPIC_X2APIC || msr < LAPIC_MSR_BASE ||
@@ -351,4 +334,17 @@ int vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value, bool fast)
 	if (value && msr == LAPIC_MSR_BASE + LAPIC_EOI)
 		return -RAY_EFAULT;
 	return x2apic_write(l, msr - LAPIC_MSR_BASE, value, fast);
+}
+
+int vlapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value, bool fast)
+{
+	struct vlapic *l = vcpu->lapic;
+
+	if (likely(msr == LAPIC_MSR_BASE + LAPIC_EOI && l->mode == LAPIC_X2APIC && !value))
+		return vlapic_eoi(l, fast);
+	if (msr == MSR_TSC_DEADLINE) {
+		vlapic_timer_deadline(l, value);
+		return 0;
+	}
+	return other_msr_write(l, msr, value, fast);
 }

@@ -120,11 +120,6 @@ static void decode_cr_dr(const struct svm_vmcb *vmcb, struct hv_exit *exit)
 
 void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps, struct hv_exit *exit)
 {
-	if (likely(exit->kind == HV_EXIT_MSR_READ)) {
-		if (vmcb->exit_info1 & 1)
-			exit->kind = HV_EXIT_MSR_WRITE;
-		return;
-	}
 	exit->raw_reason = vmcb->exit_code;
 	exit->raw_info[0] = vmcb->exit_info1;
 	exit->raw_info[1] = vmcb->exit_info2;
@@ -152,20 +147,6 @@ void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps, st
 	default:
 		break;
 	}
-}
-
-uint64_t svm_event_encode(const struct hv_event *ev)
-{
-	unsigned int type = ev->type;
-	uint64_t v = SVM_EVENT_VALID | ev->vector;
-
-	/* SVM knows no separate types for INT1, INT3 and INTO. */
-	if (type > HV_EVENT_SOFT_INT)
-		type = HV_EVENT_EXCEPTION;
-	v |= (uint64_t)type << SVM_EVENT_TYPE_SHIFT;
-	if (ev->has_error)
-		v |= SVM_EVENT_ERROR_VALID | ((uint64_t)ev->error << SVM_EVENT_ERROR_SHIFT);
-	return v;
 }
 
 bool svm_event_decode(uint64_t info, struct hv_event *ev)

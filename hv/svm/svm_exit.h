@@ -21,17 +21,19 @@ extern const uint8_t svm_exit_kinds[SVM_EXIT_TABLE_SIZE];
 void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
 		     struct hv_exit *exit);
 
+BUILD_ASSERT(HV_EXIT_MSR_WRITE == HV_EXIT_MSR_READ + 1, "EXITINFO1 is added to the kind");
+
 /**
  * Fill *exit from the VMCB of a finished run; the union only for kinds that use it.
  * @caps  next_rip and decode_assists say which fields of the VMCB mean anything
  * Returns: whether the exit was more than its kind and length.
  */
-static inline bool svm_exit_decode(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
-				   struct hv_exit *exit)
+static __force_inline bool svm_exit_decode(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
+					   struct hv_exit *exit)
 {
 	uint64_t code = vmcb->exit_code;
 	uint64_t len = 0;
-	uint8_t entry = SVM_DETAIL;
+	unsigned int entry = SVM_DETAIL;
 
 	if (likely(code < SVM_EXIT_TABLE_SIZE))
 		entry = svm_exit_kinds[code];
@@ -46,12 +48,25 @@ static inline bool svm_exit_decode(const struct svm_vmcb *vmcb, const struct hv_
 	exit->insn_len = (uint8_t)len;
 	if (likely(!(entry & SVM_DETAIL)))
 		return false;
+	if (code == SVM_EXIT_MSR) {
+		exit->kind += vmcb->exit_info1 & 1;
+		return false;
+	}
 	svm_exit_detail(vmcb, caps, exit);
 	return true;
 }
 
 /** EVENTINJ for an event (15.20). */
-uint64_t svm_event_encode(const struct hv_event *ev);
+static inline uint64_t svm_event_encode(const struct hv_event *ev)
+{
+	/* SVM knows no separate types for INT1, INT3 and INTO. */
+	unsigned int type = ev->type > HV_EVENT_SOFT_INT ? HV_EVENT_EXCEPTION : ev->type;
+	uint64_t v = SVM_EVENT_VALID | ev->vector | (uint64_t)type << SVM_EVENT_TYPE_SHIFT;
+
+	if (ev->has_error)
+		v |= SVM_EVENT_ERROR_VALID | ((uint64_t)ev->error << SVM_EVENT_ERROR_SHIFT);
+	return v;
+}
 
 /**
  * EXITINTINFO to an event to inject again. False when nothing is to be: no event, or one of

@@ -28,7 +28,6 @@ struct svm_cpu {
 #define SVM_EXTRA_STEP_CR8    (1u << 4) /* single-step the CR8 write that may open the way */
 #define SVM_EXTRA_STEP        (SVM_EXTRA_STEP_SHADOW | SVM_EXTRA_STEP_IRET | SVM_EXTRA_STEP_CR8)
 #define SVM_EXTRA_CR8         (1u << 5) /* CR8 is not 0: it may keep an interrupt out */
-#define SVM_EXTRA_INJECTED    (1u << 6) /* EVENTINJ is set: for one entry only */
 
 struct svm_vcpu {
 	struct svm_vmcb *vmcb;
@@ -89,6 +88,8 @@ void svm_nmi_block(struct svm_vcpu *sv, bool on);
 uint64_t svm_reg_get(struct vcpu *vcpu, enum hv_reg reg);
 void svm_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value);
 void svm_seg_get(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out);
+unsigned int svm_cpl_get(struct vcpu *vcpu);
+uint64_t svm_code64_cr3(struct vcpu *vcpu);
 void svm_paging_get(struct vcpu *vcpu, struct hv_paging *out);
 void svm_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in);
 

@@ -146,6 +146,18 @@ void svm_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in
 	svm_dirty(s, SVM_CLEAN_SEG | SVM_CLEAN_DT);
 }
 
+unsigned int svm_cpl_get(struct vcpu *vcpu)
+{
+	return vcpu->svm->vmcb->cpl;
+}
+
+uint64_t svm_code64_cr3(struct vcpu *vcpu)
+{
+	const struct svm_vmcb *c = vcpu->svm->vmcb;
+
+	return (c->efer & HV_EFER_LMA) && (c->cs.attr & HV_SEG_ATTR_L) ? c->cr3 : HV_NOT_64BIT;
+}
+
 void svm_paging_get(struct vcpu *vcpu, struct hv_paging *out)
 {
 	const struct svm_vmcb *c = vcpu->svm->vmcb;

@@ -69,16 +69,15 @@ void svm_nmi_block(struct svm_vcpu *sv, bool on)
 	svm_dirty(sv->vmcb, SVM_CLEAN_I);
 }
 
-static __noinline void inject(struct vcpu *vcpu)
+static __force_inline void inject(struct vcpu *vcpu)
 {
 	struct svm_vcpu *sv = vcpu->svm;
 	struct hv_event *ev = &vcpu->inject;
 
-	if (ev->type == HV_EVENT_NMI)
+	if (unlikely(ev->type == HV_EVENT_NMI))
 		svm_nmi_block(sv, true);
 	ev->valid = false;
 	sv->vmcb->event_inj = svm_event_encode(ev);
-	sv->extra |= SVM_EXTRA_INJECTED;
 }
 
 /* CR8 writes exit only while CR8 keeps something out, and not while one is stepped over. */
@@ -108,7 +107,7 @@ static void step_begin(struct svm_vcpu *sv)
 
 	if (!(c->int_state & SVM_INT_SHADOW))
 		sv->extra &= ~SVM_EXTRA_STEP_SHADOW;
-	if (sv->extra & SVM_EXTRA_INJECTED) {
+	if (c->event_inj & SVM_EVENT_VALID) {
 		/* Delivery ends the shadow by itself, and its frame would carry our TF. The IRET or
 		 * CR8 write comes up again. */
 		if (sv->extra & SVM_EXTRA_STEP_IRET)
@@ -126,7 +125,7 @@ static void step_begin(struct svm_vcpu *sv)
 	svm_dirty(c, SVM_CLEAN_TPR);
 }
 
-static __noinline void run_before(struct vcpu *vcpu)
+static __noinline void extra_before(struct vcpu *vcpu)
 {
 	struct svm_vcpu *sv = vcpu->svm;
 
@@ -143,6 +142,15 @@ static __noinline void run_before(struct vcpu *vcpu)
 		cr8_watch(vcpu);
 	if (sv->extra & SVM_EXTRA_STEP)
 		step_begin(sv);
+}
+
+/* What few entries have. */
+static __noinline void run_before(struct vcpu *vcpu)
+{
+	if (vcpu->inject.valid)
+		inject(vcpu);
+	if (unlikely(vcpu->svm->extra))
+		extra_before(vcpu);
 }
 
 /* The step is over when its #DB came or the guest got away from the instruction. */
@@ -175,9 +183,7 @@ static __noinline void run_after(struct svm_vcpu *sv)
 {
 	if (sv->extra & SVM_EXTRA_TLB_CLEAR)
 		sv->vmcb->tlb_control = SVM_TLB_NONE;
-	if (sv->extra & SVM_EXTRA_INJECTED)
-		sv->vmcb->event_inj = 0;
-	sv->extra &= ~(SVM_EXTRA_TLB_CLEAR | SVM_EXTRA_INJECTED);
+	sv->extra &= ~SVM_EXTRA_TLB_CLEAR;
 	if (sv->extra & SVM_EXTRA_STEP)
 		step_end(sv);
 }
@@ -257,9 +263,7 @@ static __force_inline struct vcpu *enter(struct vcpu *vcpu)
 	struct svm_vmcb *c = sv->vmcb;
 
 	guest_in(vcpu, sv, c);
-	if (unlikely(vcpu->inject.valid))
-		inject(vcpu);
-	if (unlikely(sv->extra))
+	if (unlikely(vcpu->inject.valid) || unlikely(sv->extra))
 		run_before(vcpu);
 
 	vcpu = svm_enter(vcpu, sv->vmcb_pa, sv->host_pa);
@@ -267,6 +271,7 @@ static __force_inline struct vcpu *enter(struct vcpu *vcpu)
 	sv = vcpu->svm;
 	c = sv->vmcb;
 	c->clean = SVM_CLEAN_ALL;
+	c->event_inj = 0;
 	vcpu->exit.shadow = false;
 	/* One branch for all that is unusual. */
 	if (unlikely(sv->extra | (c->int_state & SVM_INT_SHADOW) | (c->v_tpr ^ vcpu->cr8) |

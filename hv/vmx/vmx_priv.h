@@ -115,6 +115,8 @@ void vmx_nmi_window(struct vcpu *vcpu, bool on);
 uint64_t vmx_reg_get(struct vcpu *vcpu, enum hv_reg reg);
 void vmx_reg_set(struct vcpu *vcpu, enum hv_reg reg, uint64_t value);
 void vmx_seg_get(struct vcpu *vcpu, enum hv_seg seg, struct hv_segment *out);
+unsigned int vmx_cpl_get(struct vcpu *vcpu);
+uint64_t vmx_code64_cr3(struct vcpu *vcpu);
 void vmx_paging_get(struct vcpu *vcpu, struct hv_paging *out);
 void vmx_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in);
 

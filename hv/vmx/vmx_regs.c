@@ -249,6 +249,23 @@ void vmx_seg_set(struct vcpu *vcpu, enum hv_seg seg, const struct hv_segment *in
 	vmx_access_end(vcpu->vmx, &a);
 }
 
+unsigned int vmx_cpl_get(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	/* Even an unusable SS has the privilege level there (SDM vol. 3, 27.3.1.5). */
+	return HV_SEG_ATTR_DPL((uint32_t)vmx_read(seg_field(VMCS_GUEST_ES_AR, HV_SEG_SS)));
+}
+
+uint64_t vmx_code64_cr3(struct vcpu *vcpu)
+{
+	uint32_t ar = (uint32_t)vmx_read(seg_field(VMCS_GUEST_ES_AR, HV_SEG_CS));
+
+	(void)vcpu;
+	if (!(vmx_read(VMCS_GUEST_EFER) & HV_EFER_LMA) || !(vmx_ar_decode(ar) & HV_SEG_ATTR_L))
+		return HV_NOT_64BIT;
+	return vmx_read(VMCS_GUEST_CR3);
+}
+
 void vmx_paging_get(struct vcpu *vcpu, struct hv_paging *out)
 {
 	struct vmx_access a;

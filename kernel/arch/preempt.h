@@ -52,11 +52,11 @@ static inline struct thread *current_thread(void)
 /** Whether this CPU is to switch threads. */
 static inline bool need_resched(void)
 {
-	uint32_t n;
+	bool yes;
 
-	__asm__ volatile("movl %%gs:%c1, %0"
-			 : "=r"(n) : "i"(offsetof(struct cpu, need_resched)) : "memory");
-	return n != 0;
+	__asm__ volatile("cmpl $0, %%gs:%c1"
+			 : "=@ccne"(yes) : "i"(offsetof(struct cpu, need_resched)) : "memory");
+	return yes;
 }
 
 /** Enable interrupts and halt, with no instruction between where one could be lost. */

@@ -104,6 +104,7 @@ static void measure_exits(void)
 		MEASURE("hypercall", hypercall_intel());
 	MEASURE("msr_read", (void)rdmsr(MSR_APIC_BASE));
 	MEASURE("x2apic_eoi", wrmsr(MSR_X2APIC_EOI, 0));
+	wrmsr(MSR_X2APIC_TIMER, 0x40000u | VECTOR_TIMER); /* TSC-deadline mode */
 	MEASURE("tsc_deadline", wrmsr(MSR_TSC_DEADLINE, FAR_AWAY));
 	wrmsr(MSR_TSC_DEADLINE, 0);
 	idt_set(13, on_gp);

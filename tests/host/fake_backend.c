@@ -243,6 +243,19 @@ static void fake_paging_get(struct vcpu *v, struct hv_paging *out)
 	};
 }
 
+static unsigned int fake_cpl_get(struct vcpu *v)
+{
+	return HV_SEG_ATTR_DPL(v->fake->seg[HV_SEG_SS].attr);
+}
+
+static uint64_t fake_code64_cr3(struct vcpu *v)
+{
+	bool code64 = (v->fake->reg[HV_REG_EFER] & HV_EFER_LMA) != 0 &&
+		      (v->fake->seg[HV_SEG_CS].attr & HV_SEG_ATTR_L) != 0;
+
+	return code64 ? v->fake->reg[HV_REG_CR3] : HV_NOT_64BIT;
+}
+
 static bool fake_intr_allowed(struct vcpu *v)
 {
 	return (v->rflags & HV_RFLAGS_IF) != 0 && v->fake->reg[HV_REG_INTR_SHADOW] == 0;
@@ -344,6 +357,8 @@ const struct hv_backend fake_backend = {
 	.reg_set = fake_reg_set,
 	.seg_get = fake_seg_get,
 	.paging_get = fake_paging_get,
+	.cpl_get = fake_cpl_get,
+	.code64_cr3 = fake_code64_cr3,
 	.seg_set = fake_seg_set,
 	.intr_allowed = fake_intr_allowed,
 	.nmi_allowed = fake_nmi_allowed,
