@@ -108,13 +108,6 @@ static enum hv_disposition pause_thread(struct vcpu *v, struct hv_exit *e)
 	return HV_RESUME;
 }
 
-static enum hv_disposition hypercall_fast(struct vcpu *v, struct hv_exit *e)
-{
-	if (vcpu_advance(v, e) == 0)
-		v->gpr[GPR_RAX] = pv_hypercall(v);
-	return HV_RESUME;
-}
-
 /* --- MSRs --- */
 
 static __noinline enum hv_disposition msr_refused(struct vcpu *v)
@@ -251,7 +244,7 @@ const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT] = {
 	[HV_EXIT_CPUID] = { "cpuid", cpuid_fast, NULL },
 	[HV_EXIT_HLT] = { "hlt", hlt_fast, NULL },
 	[HV_EXIT_PAUSE] = { "pause", to_thread, pause_thread },
-	[HV_EXIT_HYPERCALL] = { "hypercall", hypercall_fast, NULL },
+	[HV_EXIT_HYPERCALL] = { "hypercall", exit_hypercall_fast, NULL },
 	[HV_EXIT_IO] = { "io", exit_io_fast, exit_io_thread },
 	[HV_EXIT_MSR_READ] = { "msr-read", msr_read_fast, msr_read_thread },
 	[HV_EXIT_MSR_WRITE] = { "msr-write", msr_write_fast, msr_write_thread },

@@ -11,6 +11,7 @@ enum hv_disposition exit_io_thread(struct vcpu *v, struct hv_exit *e);
 enum hv_disposition exit_stage2_fast(struct vcpu *v, struct hv_exit *e);
 enum hv_disposition exit_stage2_thread(struct vcpu *v, struct hv_exit *e);
 enum hv_disposition exit_cr_fast(struct vcpu *v, struct hv_exit *e);
+enum hv_disposition exit_hypercall_fast(struct vcpu *v, struct hv_exit *e); /* pv.c */
 
 /** End the VM, naming the exit. */
 enum hv_disposition exit_unexpected(struct vcpu *v, struct hv_exit *e);

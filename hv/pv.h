@@ -40,10 +40,6 @@ uint64_t pv_clock_now(const struct vm *vm);
 void pv_sched_out(struct vcpu *v);
 void pv_sched_in(struct vcpu *v);
 
-/** A hypercall: number in RAX, arguments in RBX, RCX, RDX, RSI; returns the value for RAX.
- *  Context: exit handler, IRQs off. Trust: all registers. */
-uint64_t pv_hypercall(struct vcpu *v);
-
 void pv_save(struct vcpu *v, struct state_buf *b);
 void pv_load(struct vcpu *v, struct state_buf *b);
 

@@ -176,18 +176,20 @@ void vcpu_advance_unusual(struct vcpu *v, const struct hv_exit *e, unsigned int 
 static inline int vcpu_advance(struct vcpu *v, struct hv_exit *e)
 {
 	unsigned int len = e->insn_len;
-	uint32_t low;
+	uint64_t next;
 
 	if (unlikely(len == 0)) {
 		len = vcpu_insn_len(v, e);
 		if (unlikely(len == 0))
 			return -RAY_EFAULT;
 	}
+	next = v->rip + len;
+	/* The low half smaller than what was added: over a multiple of 4 GiB. */
 	if (unlikely(e->shadow) || unlikely((v->rflags & HV_RFLAGS_TF) != 0) ||
-	    unlikely(__builtin_add_overflow((uint32_t)v->rip, len, &low)))
+	    unlikely((uint32_t)next < len))
 		vcpu_advance_unusual(v, e, len);
 	else
-		v->rip += len;
+		v->rip = next;
 	return 0;
 }
 

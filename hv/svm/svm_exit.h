@@ -11,7 +11,6 @@
 
 /* A table entry is the kind and what else the exit has to tell. */
 #define SVM_KIND_MASK 0x3fu
-#define SVM_INSN      0x80u /* an instruction, whose length nRIP gives */
 #define SVM_DETAIL    0x40u /* svm_exit_detail() knows more */
 
 /** By exit code, up to SVM_EXIT_TABLE_SIZE. */
@@ -25,27 +24,22 @@ BUILD_ASSERT(HV_EXIT_MSR_WRITE == HV_EXIT_MSR_READ + 1, "EXITINFO1 is added to t
 
 /**
  * Fill *exit from the VMCB of a finished run; the union only for kinds that use it.
- * @caps  next_rip and decode_assists say which fields of the VMCB mean anything
+ * @caps  decode_assists says whether the VMCB has the instruction's bytes
  * Returns: whether the exit was more than its kind and length.
  */
 static __force_inline bool svm_exit_decode(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
 					   struct hv_exit *exit)
 {
 	uint64_t code = vmcb->exit_code;
-	uint64_t len = 0;
+	uint64_t len = vmcb->nrip - vmcb->rip;
 	unsigned int entry = SVM_DETAIL;
 
 	if (likely(code < SVM_EXIT_TABLE_SIZE))
 		entry = svm_exit_kinds[code];
-	exit->insn_bytes_len = 0;
 	exit->kind = entry & SVM_KIND_MASK;
-	if ((entry & SVM_INSN) && caps->next_rip) {
-		len = vmcb->nrip - vmcb->rip;
-		/* A CPU may leave nRIP 0 where it does not know. */
-		if (unlikely(len > HV_INSN_MAX))
-			len = 0;
-	}
-	exit->insn_len = (uint8_t)len;
+	exit->insn_bytes_len = 0;
+	/* Where the CPU does not know, nRIP is 0, or SVM_NRIP_NONE if it never does. */
+	exit->insn_len = likely(len <= HV_INSN_MAX) ? (uint8_t)len : 0;
 	if (likely(!(entry & SVM_DETAIL)))
 		return false;
 	if (code == SVM_EXIT_MSR) {

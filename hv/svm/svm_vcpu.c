@@ -40,6 +40,8 @@ static void controls_init(struct svm_vmcb *c)
 	c->iopm_pa = svm_iopm_pa();
 	c->v_masking = SVM_V_INTR_MASKING;
 	c->np_enable = SVM_NP_ENABLE;
+	if (!hv_caps.next_rip)
+		c->nrip = SVM_NRIP_NONE;
 }
 
 int svm_vcpu_init(struct vcpu *vcpu)

@@ -151,6 +151,10 @@ BUILD_ASSERT(sizeof(struct svm_vmcb) == 4096, "VMCB is a page");
 #define SVM_V_IGN_TPR      (1u << 4) /* bit 20 */
 #define SVM_V_INTR_MASKING (1u << 0) /* bit 24 */
 
+/* What stands in nRIP of a CPU that never writes it: the end of no instruction, because no
+ * address is like this. */
+#define SVM_NRIP_NONE (1ull << 63)
+
 #define SVM_INT_SHADOW (1u << 0)
 #define SVM_NP_ENABLE  (1u << 0)
 

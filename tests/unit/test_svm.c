@@ -145,16 +145,27 @@ static void test_decode_length(void **state)
 	vmcb.rip = 0x1000;
 	vmcb.nrip = 0x1003;
 	decode(SVM_EXIT_CPUID, 0, 0);
-	assert_int_equal(ex->insn_len, 0);
-	hv_caps.next_rip = true;
-	decode(SVM_EXIT_CPUID, 0, 0);
+	assert_int_equal(ex->insn_len, 3);
+	decode(SVM_EXIT_DR_READ + 7, 0, 0);
 	assert_int_equal(ex->insn_len, 3);
 	/* Not an instruction: nRIP is whatever was there. */
 	decode(SVM_EXIT_NPF, 0, 0x5000);
 	assert_int_equal(ex->insn_len, 0);
+	decode(SVM_EXIT_EXCEPTION + HV_VEC_AC, 0, 0);
+	assert_int_equal(ex->insn_len, 0);
+	vmcb.nrip = 0x1010;
+	decode(SVM_EXIT_CPUID, 0, 0);
+	assert_int_equal(ex->insn_len, 0);
 	vmcb.nrip = 0;
 	decode(SVM_EXIT_CPUID, 0, 0);
 	assert_int_equal(ex->insn_len, 0);
+	/* A CPU without nRIP, wherever it stands. */
+	vmcb.nrip = SVM_NRIP_NONE;
+	for (uint64_t rip = 0; rip < 32; rip++) {
+		vmcb.rip = rip - 16;
+		decode(SVM_EXIT_CPUID, 0, 0);
+		assert_int_equal(ex->insn_len, 0);
+	}
 }
 
 static void test_decode_io(void **state)

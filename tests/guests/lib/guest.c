@@ -6,6 +6,7 @@
 #define COM1        0x3f8u
 #define LSR         (COM1 + 5)
 #define LSR_DATA    0x01u
+#define POLL_TICKS  100000u /* between looks at the serial line: each is an exit */
 #define LSR_THRE    0x20u
 #define MB_BOOTED   0x2badb002u
 #define MB_CMDLINE  0x4u
@@ -134,7 +135,7 @@ void wait_byte(void)
 	 * with them off, and a host with one CPU would wait for ever. */
 	__asm__ volatile("pushfq; popq %0; sti" : "=r"(flags) : : "memory");
 	while (!(inb(LSR) & LSR_DATA))
-		;
+		spin(POLL_TICKS);
 	inb(COM1);
 	if (!(flags & RFLAGS_IF))
 		__asm__ volatile("cli" : : : "memory");

@@ -94,6 +94,15 @@ static inline uint64_t rdtsc(void)
 /** Minimal printf to the serial console: %s %c %u %d %x %lu %ld %lx %%, no widths. */
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/** Let the TSC advance by so many ticks, without an exit. */
+static inline void spin(uint64_t ticks)
+{
+	uint64_t begin = rdtsc();
+
+	while (rdtsc() - begin < ticks)
+		;
+}
+
 /** Wait for a byte on the serial line and take it. */
 void wait_byte(void);
 
