@@ -216,6 +216,45 @@ static void kvm_clock_and_steal_time(void **state)
 	v->requests = 0;
 }
 
+static uint64_t advanced(uint64_t rip)
+{
+	v->rip = rip;
+	assert_int_equal(handle((struct hv_exit){ .kind = HV_EXIT_CACHE, .insn_len = 2 }), HV_RESUME);
+	return v->rip;
+}
+
+static void advancing(void **state)
+{
+	struct hv_segment cs = { .attr = 0x9b | HV_SEG_ATTR_L };
+	struct hv_exit e = { .kind = HV_EXIT_CACHE, .insn_len = 2, .shadow = true };
+
+	(void)state;
+	/* IP of code that is not 64-bit wraps. */
+	assert_int_equal(advanced(0xfffffffd), 0xffffffff);
+	assert_int_equal(advanced(0xfffffffe), 0);
+	assert_int_equal(advanced(0xffffffff), 1);
+	hv_backend->reg_set(v, HV_REG_EFER, HV_EFER_LMA);
+	hv_backend->seg_set(v, HV_SEG_CS, &cs);
+	assert_int_equal(advanced(0xfffffffe), 0x100000000);
+	assert_int_equal(advanced(0x1ffffffff), 0x200000001);
+	assert_int_equal(faulted(), -1);
+
+	/* The shadow ends with the instruction, of which only the exit knows that it held. */
+	hv_backend->reg_set(v, HV_REG_INTR_SHADOW, 1);
+	assert_int_equal(handle(e), HV_RESUME);
+	assert_int_equal(hv_backend->reg_get(v, HV_REG_INTR_SHADOW), 0);
+
+	/* A single step has seen the instruction through: #DB with BS. */
+	hv_backend->reg_set(v, HV_REG_DR6, 0);
+	v->rflags |= HV_RFLAGS_TF;
+	assert_int_equal(advanced(0x1000), 0x1002);
+	assert_int_equal(faulted(), HV_VEC_DB);
+	assert_int_equal(hv_backend->reg_get(v, HV_REG_DR6), BIT(14));
+	v->rflags &= ~HV_RFLAGS_TF;
+	assert_int_equal(advanced(0x1000), 0x1002);
+	assert_int_equal(faulted(), -1);
+}
+
 static uint64_t hypercall(uint64_t nr, uint64_t rbx, uint64_t rcx, uint64_t rdx, uint64_t rsi)
 {
 	v->gpr[GPR_RAX] = nr;
@@ -442,6 +481,7 @@ int main(void)
 		TV(cpuid_shows_the_guest_s_machine),
 		TV(msrs),
 		TV(kvm_clock_and_steal_time),
+		TV(advancing),
 		TV(hypercalls),
 		TV(control_registers),
 		TV(pae_pointers_are_checked),
