@@ -45,6 +45,7 @@ struct timer {
 	void (*fn)(struct timer *t);
 	uint32_t armed;
 	uint32_t cpu; /* whose queue, when armed */
+	uint32_t ran_on; /* the CPU its callback was called on last; with the queue's lock */
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t));

@@ -63,23 +63,43 @@ static void take_out(struct timer_queue *q, struct timer *t)
 	__atomic_store_n(&t->armed, 0, __ATOMIC_RELAXED);
 }
 
+/* Put the timer on the calling CPU's queue, which is locked then. IRQs off. */
+static struct timer_queue *lock_own_queue(struct timer *t, uint32_t id)
+{
+	struct timer_queue *q = &queues[id];
+
+	for (;;) {
+		if (__atomic_load_n(&t->cpu, __ATOMIC_RELAXED) != id) {
+			struct timer_queue *old = lock_queue(t);
+
+			/* The other CPU finds nothing due when its hardware fires. */
+			if (t->armed)
+				take_out(old, t);
+			__atomic_store_n(&t->cpu, id, __ATOMIC_RELEASE);
+			spin_unlock_irqoff(&old->lock);
+		}
+		spin_lock_irqoff(&q->lock);
+		/* Its callback and its owner may set it at once, each on a CPU of its own. */
+		if (likely(__atomic_load_n(&t->cpu, __ATOMIC_RELAXED) == id))
+			return q;
+		spin_unlock_irqoff(&q->lock);
+	}
+}
+
+/* Whether another CPU than @id is in the timer's callback. The queue it is on is locked. */
+static inline bool runs_elsewhere(const struct timer *t, uint32_t id)
+{
+	return t->ran_on != id &&
+	       __atomic_load_n(&queues[t->ran_on].running, __ATOMIC_ACQUIRE) == t;
+}
+
 void timer_set_tsc(struct timer *t, uint64_t deadline_tsc)
 {
 	uint64_t flags = irq_save();
 	uint32_t id = this_cpu()->id;
-	struct timer_queue *q = &queues[id];
+	struct timer_queue *q = lock_own_queue(t, id);
 	struct timer *before;
 
-	if (t->cpu != id) {
-		struct timer_queue *old = lock_queue(t);
-
-		/* The other CPU finds nothing due when its hardware fires. */
-		if (t->armed)
-			take_out(old, t);
-		__atomic_store_n(&t->cpu, id, __ATOMIC_RELEASE);
-		spin_unlock_irqoff(&old->lock);
-	}
-	spin_lock_irqoff(&q->lock);
 	before = first(q);
 	t->deadline_tsc = deadline_tsc;
 	if (t->armed)
@@ -107,24 +127,24 @@ void timer_set_ns(struct timer *t, uint64_t deadline_ns)
 void timer_cancel(struct timer *t)
 {
 	uint64_t flags = irq_save();
+	uint32_t id = this_cpu()->id;
 	struct timer_queue *q = lock_queue(t);
-	bool own = q == &queues[this_cpu()->id];
 
-	if (t->armed) {
-		bool was_first = first(q) == t;
+	for (;;) {
+		if (t->armed) {
+			bool was_first = first(q) == t;
 
-		take_out(q, t);
-		if (was_first && own && !q->running)
-			program(q);
-	}
-	/* On its own CPU, with interrupts off, a running callback can only be the caller. */
-	while (!own && q->running == t) {
+			take_out(q, t);
+			if (was_first && q == &queues[id] && !q->running)
+				program(q);
+		}
+		/* On this CPU, with interrupts off, a running callback can only be the caller. */
+		if (likely(!runs_elsewhere(t, id)))
+			break;
+		/* It may arm itself again meanwhile, wherever its last setter has moved it. */
 		spin_unlock_irqoff(&q->lock);
 		cpu_relax();
-		spin_lock_irqoff(&q->lock);
-		/* It may have armed itself again meanwhile. */
-		if (t->armed && q == &queues[t->cpu])
-			take_out(q, t);
+		q = lock_queue(t);
 	}
 	spin_unlock_irqoff(&q->lock);
 	irq_restore(flags);
@@ -139,20 +159,29 @@ uint64_t timer_next_tsc(void)
 
 void timer_interrupt(void)
 {
-	struct timer_queue *q = &queues[this_cpu()->id];
+	uint32_t id = this_cpu()->id;
+	struct timer_queue *q = &queues[id];
 	struct timer *t;
 	bool any = false;
 
 	spin_lock_irqoff(&q->lock);
 	while ((t = first(q)) != NULL && t->deadline_tsc <= rdtsc()) {
+		/* Set anew while another CPU is still in its callback: one at a time. */
+		if (unlikely(runs_elsewhere(t, id))) {
+			spin_unlock_irqoff(&q->lock);
+			cpu_relax();
+			spin_lock_irqoff(&q->lock);
+			continue;
+		}
 		take_out(q, t);
+		t->ran_on = id;
 		q->running = t;
 		counter_inc(fired);
 		any = true;
 		spin_unlock_irqoff(&q->lock);
 		t->fn(t);
 		spin_lock_irqoff(&q->lock);
-		q->running = NULL;
+		__atomic_store_n(&q->running, NULL, __ATOMIC_RELEASE);
 	}
 	/* It fired early, or for another timer; without one it stays silent by itself. */
 	if (t)
