@@ -89,6 +89,9 @@ struct hv_backend {
 
 	/** guest TSC = host TSC + offset. */
 	void (*tsc_offset_set)(struct vcpu *vcpu, uint64_t offset);
+	/** IA32_SPEC_CTRL while the guest runs: @value and what the host itself keeps on. Its own
+	 *  value holds again after each exit; costs nothing while the two are the same. */
+	void (*spec_ctrl_set)(struct vcpu *vcpu, uint64_t value);
 
 	/** Stage-2 root changed or mappings were removed: no stale translation at the next entry. */
 	void (*tlb_flush)(struct vcpu *vcpu);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "hv/msr.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 #include "kernel/arch/cpu.h"
@@ -27,7 +28,7 @@
 	 BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(15) | BIT(16) | BIT(17) | BIT(19) | BIT(23) | \
 	 BIT(24) | BIT(25) | BIT(26) | BIT(27))
 #define L1_EDX_HTT BIT(28)
-/* Leaf 7: no MPX, no TSX, no SGX, no PT, no RDT, no CET, no AMX, no LA57, no SPEC_CTRL. */
+/* Leaf 7: no MPX, no TSX, no SGX, no PT, no RDT, no CET, no AMX, no LA57. */
 #define L7_EBX_PASS                                                                                \
 	(BIT(0) | BIT(3) | BIT(5) | BIT(7) | BIT(8) | BIT(9) | BIT(10) | BIT(16) | BIT(17) |       \
 	 BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(23) | BIT(24) | BIT(28) | BIT(29) | BIT(30) | \
@@ -35,7 +36,27 @@
 #define L7_ECX_PASS                                                                                \
 	(BIT(1) | BIT(2) | BIT(3) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) |       \
 	 BIT(14) | BIT(22))
-#define L7_EDX_PASS (BIT(4) | BIT(8))
+#define L7_EDX_MD_CLEAR  BIT(10)
+#define L7_EDX_SPEC_CTRL BIT(26) /* IBRS in SPEC_CTRL, IBPB in PRED_CMD */
+#define L7_EDX_STIBP     BIT(27)
+#define L7_EDX_ARCH_CAPS BIT(29)
+#define L7_EDX_SSBD      BIT(31)
+#define L7_EDX_PASS                                                                                \
+	(BIT(4) | BIT(8) | L7_EDX_MD_CLEAR | L7_EDX_SPEC_CTRL | L7_EDX_STIBP | L7_EDX_ARCH_CAPS |  \
+	 L7_EDX_SSBD)
+/* 0x80000008 EBX: CLZERO, WBNOINVD, and AMD's names of the same (APM vol. 3, E.4.7). */
+#define X8_EBX_IBPB  BIT(12)
+#define X8_EBX_IBRS  BIT(14)
+#define X8_EBX_STIBP BIT(15)
+#define X8_EBX_SSBD  BIT(24)
+#define X8_EBX_PASS                                                                                \
+	(BIT(0) | BIT(9) | X8_EBX_IBPB | X8_EBX_IBRS | X8_EBX_STIBP | BIT(16) | BIT(17) | BIT(18) | \
+	 BIT(19) | X8_EBX_SSBD | BIT(26))
+/* ARCH_CAPABILITIES (SDM vol. 4, table 2-2): what the CPU is free of, and how it is made so. */
+#define ARCH_CAPS_PASS                                                                             \
+	(BIT(0) | BIT(1) | BIT(2) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(13) | BIT(14) |         \
+	 BIT(15) | BIT(17) | BIT(19) | BIT(20) | BIT(24) | BIT(26) | BIT(27) | BIT(28))
+#define ARCH_CAPS_SKIP_L1DFL BIT(3) /* guests run no guests of their own */
 /* 0x80000001 (APM vol. 3, E.4.2): no SVM, no IBS, no performance counters, no LWP. */
 #define X1_ECX_PASS                                                                                \
 	(BIT(0) | BIT(1) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(11) | BIT(16) | BIT(21))
@@ -177,7 +198,7 @@ static void ext_build(struct cpuid_model *m, const struct vcpu *v)
 	m->rdtscp = (m->ext[1].edx & X1_EDX_RDTSCP) != 0;
 	m->ext[7] = (struct cpuid_out){ 0, 0, 0, BIT(8) }; /* invariant TSC */
 	m->maxphyaddr = (uint8_t)(m->ext[8].eax & 0xff);
-	m->ext[8].ebx &= BIT(0) | BIT(9); /* CLZERO, WBNOINVD */
+	m->ext[8].ebx &= (uint32_t)X8_EBX_PASS;
 	m->ext[8].ecx = m->amd ? n - 1 : 0;
 	m->ext[8].edx = 0;
 	for (uint32_t i = 9; i < CPUID_EXT_MAX; i++) {
@@ -237,6 +258,27 @@ static void masks_build(struct cpuid_model *m)
 		m->efer_mask |= BIT(14); /* FFXSR */
 }
 
+static void speculation_build(struct cpuid_model *m)
+{
+	uint32_t intel = 0, amd = m->amd ? m->ext[8].ebx : 0;
+
+	for (uint32_t i = 0; i < m->sub_count; i++) {
+		if (m->sub[i].leaf == 7)
+			intel = m->sub[i].out.edx;
+	}
+	if ((intel & L7_EDX_SPEC_CTRL) != 0 || (amd & X8_EBX_IBRS) != 0)
+		m->spec_ctrl_mask |= SPEC_CTRL_IBRS;
+	if ((intel & L7_EDX_STIBP) != 0 || (amd & X8_EBX_STIBP) != 0)
+		m->spec_ctrl_mask |= SPEC_CTRL_STIBP;
+	if ((intel & L7_EDX_SSBD) != 0 || (amd & X8_EBX_SSBD) != 0)
+		m->spec_ctrl_mask |= SPEC_CTRL_SSBD;
+	m->ibpb = (intel & L7_EDX_SPEC_CTRL) != 0 || (amd & X8_EBX_IBPB) != 0;
+	m->has_arch_caps = (intel & L7_EDX_ARCH_CAPS) != 0;
+	if (m->has_arch_caps)
+		m->arch_caps = (rdmsr(MSR_ARCH_CAPABILITIES) & ARCH_CAPS_PASS) |
+			       ARCH_CAPS_SKIP_L1DFL;
+}
+
 int cpuid_model_create(struct vcpu *v)
 {
 	struct cpuid_model *m = kzalloc(sizeof(*m), MEM_VM);
@@ -247,6 +289,7 @@ int cpuid_model_create(struct vcpu *v)
 	ext_build(m, v);
 	hv_build(m);
 	masks_build(m);
+	speculation_build(m);
 	v->cpuid = m;
 	return 0;
 }

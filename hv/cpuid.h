@@ -35,9 +35,12 @@ struct cpuid_model {
 	uint64_t xcr0_mask; /* state components the guest may enable */
 	uint64_t cr4_mask;  /* CR4 bits the guest may set */
 	uint64_t efer_mask;
+	uint64_t spec_ctrl_mask; /* bits of SPEC_CTRL it has; 0: no such MSR */
+	uint64_t arch_caps;      /* ARCH_CAPABILITIES, if it has that */
 	uint8_t maxphyaddr;
 	bool amd;
 	bool rdtscp, xsave;
+	bool ibpb, has_arch_caps;
 };
 
 /* Basic leaves whose answer depends on more than the leaf. */

@@ -171,6 +171,12 @@ static int plain_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 	case MSR_TSC_AUX:
 		*value = v->tsc_aux;
 		return v->cpuid->rdtscp ? 0 : -RAY_EFAULT;
+	case MSR_SPEC_CTRL:
+		*value = v->spec_ctrl;
+		return v->cpuid->spec_ctrl_mask != 0 ? 0 : -RAY_EFAULT;
+	case MSR_ARCH_CAPABILITIES:
+		*value = v->cpuid->arch_caps;
+		return v->cpuid->has_arch_caps ? 0 : -RAY_EFAULT;
 	default:
 		return -RAY_EFAULT;
 	}
@@ -201,6 +207,8 @@ static __noinline int other_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 	case MSR_DEBUGCTL:
 	case MSR_MTRR_DEF_TYPE:
 	case MSR_TSC_AUX:
+	case MSR_SPEC_CTRL:
+	case MSR_ARCH_CAPABILITIES:
 		return plain_read(v, msr, value);
 	case MSR_SYSENTER_CS ... MSR_SYSENTER_EIP:
 	case MSR_PAT:
@@ -300,6 +308,25 @@ static void tsc_aux_write(struct vcpu *v, uint64_t value)
 	wrmsr(MSR_TSC_AUX, value);
 }
 
+static int spec_ctrl_write(struct vcpu *v, uint64_t value)
+{
+	if (v->cpuid->spec_ctrl_mask == 0 || (value & ~v->cpuid->spec_ctrl_mask) != 0)
+		return -RAY_EFAULT;
+	v->spec_ctrl = value;
+	hv_backend->spec_ctrl_set(v, value);
+	return 0;
+}
+
+/* The barrier acts on the CPU the guest runs on, which is this one. */
+static int pred_cmd_write(const struct vcpu *v, uint64_t value)
+{
+	if (!v->cpuid->ibpb || (value & ~(uint64_t)PRED_CMD_IBPB) != 0)
+		return -RAY_EFAULT;
+	if (value != 0)
+		wrmsr(MSR_PRED_CMD, value);
+	return 0;
+}
+
 static int plain_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	switch (msr) {
@@ -330,6 +357,10 @@ static int plain_write(struct vcpu *v, uint32_t msr, uint64_t value)
 			return -RAY_EFAULT;
 		tsc_aux_write(v, value);
 		return 0;
+	case MSR_SPEC_CTRL:
+		return spec_ctrl_write(v, value);
+	case MSR_PRED_CMD:
+		return pred_cmd_write(v, value);
 	default:
 		return -RAY_EAGAIN; /* not one of these */
 	}

@@ -8,8 +8,11 @@
 #define MSR_APIC_BASE        0x1bu
 #define MSR_FEATURE_CONTROL  0x3au
 #define MSR_TSC_ADJUST       0x3bu
+#define MSR_SPEC_CTRL        0x48u
+#define MSR_PRED_CMD         0x49u
 #define MSR_BIOS_SIGN_ID     0x8bu
 #define MSR_MTRRCAP          0xfeu
+#define MSR_ARCH_CAPABILITIES 0x10au
 #define MSR_SYSENTER_CS      0x174u
 #define MSR_SYSENTER_ESP     0x175u
 #define MSR_SYSENTER_EIP     0x176u
@@ -45,5 +48,10 @@
 #define MSR_AMD_OSVW_STATUS  0xc0010141u
 #define MSR_AMD_LS_CFG       0xc0011020u
 #define MSR_AMD_DE_CFG       0xc0011029u
+
+#define SPEC_CTRL_IBRS  (1u << 0)
+#define SPEC_CTRL_STIBP (1u << 1)
+#define SPEC_CTRL_SSBD  (1u << 2)
+#define PRED_CMD_IBPB   (1u << 0)
 
 #endif

@@ -218,7 +218,7 @@ uint64_t vcpu_guest_to_host_tsc(const struct vcpu *v, uint64_t guest_tsc);
 
 /* State record of the CPU (registers, MSRs, XSAVE, vLAPIC, PV), of this version. Its TSC is
  * counted from the VM's (vm->tsc_offset). Pre: stopped. */
-#define VCPU_STATE_VERSION 1u
+#define VCPU_STATE_VERSION 2u
 void vcpu_save(struct vcpu *v, struct state_buf *b);
 int __must_check vcpu_load_state(struct vcpu *v, struct state_buf *b);
 

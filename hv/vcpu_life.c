@@ -60,6 +60,8 @@ void vcpu_arch_reset(struct vcpu *v, bool init)
 	v->tsc_adjust = 0;
 	v->tsc_offset = v->vm->tsc_offset;
 	hv_backend->tsc_offset_set(v, v->tsc_offset);
+	v->spec_ctrl = 0;
+	hv_backend->spec_ctrl_set(v, v->spec_ctrl);
 	v->misc_enable = BIT(0); /* fast strings */
 	v->mtrr_def_type = 0;
 	memset(v->mtrr_fixed, 0, sizeof(v->mtrr_fixed));

@@ -35,6 +35,7 @@ struct vcpu_record {
 	uint32_t mp;
 	uint8_t sipi_vector, pending; /* PENDING_* */
 	uint32_t xsave_size;
+	uint64_t spec_ctrl;
 };
 
 /* Moves one field between record and buffer, in the direction of the call. */
@@ -95,6 +96,7 @@ static void move_record(struct mover *m, struct vcpu_record *r)
 	MOVE(m, r->sipi_vector);
 	MOVE(m, r->pending);
 	MOVE(m, r->xsave_size);
+	MOVE(m, r->spec_ctrl);
 }
 
 /* What others asked of it and no entry has seen yet is state; the other requests are made anew
@@ -147,6 +149,7 @@ static void collect(struct vcpu *v, struct vcpu_record *r)
 	r->tsc_ahead = v->tsc_offset - v->vm->tsc_offset;
 	r->tsc_adjust = v->tsc_adjust;
 	r->tsc_aux = v->tsc_aux;
+	r->spec_ctrl = v->spec_ctrl;
 	r->xcr0 = v->xcr0;
 	memcpy(r->dr, v->dr, sizeof(r->dr));
 	r->dr6 = v->dr6;
@@ -170,6 +173,7 @@ static void apply(struct vcpu *v, const struct vcpu_record *r)
 		hv_backend->seg_set(v, (enum hv_seg)i, &r->seg[i]);
 	v->tsc_offset = v->vm->tsc_offset + r->tsc_ahead;
 	hv_backend->tsc_offset_set(v, v->tsc_offset);
+	hv_backend->spec_ctrl_set(v, r->spec_ctrl);
 	hv_backend->tlb_flush(v);
 	vcpu_return(v, flags);
 	memcpy(v->gpr, r->gpr, sizeof(v->gpr));
@@ -179,6 +183,7 @@ static void apply(struct vcpu *v, const struct vcpu_record *r)
 	v->reinject = r->reinject;
 	v->tsc_adjust = r->tsc_adjust;
 	v->tsc_aux = r->tsc_aux;
+	v->spec_ctrl = r->spec_ctrl;
 	v->xcr0 = r->xcr0;
 	memcpy(v->dr, r->dr, sizeof(v->dr));
 	v->dr6 = r->dr6;
@@ -211,7 +216,7 @@ static bool record_ok(const struct vcpu *v, const struct vcpu_record *r)
 	       (r->xcr0 & BIT(0)) != 0 && (r->xcr0 & ~m->xcr0_mask) == 0 && r->tsc_aux >> 32 == 0 &&
 	       r->mp <= VCPU_MP_WAIT_SIPI && (r->pending & ~PENDING_ALL) == 0 &&
 	       event_ok(&r->inject) && event_ok(&r->reinject) &&
-	       r->xsave_size == hv_xsave_size();
+	       r->xsave_size == hv_xsave_size() && (r->spec_ctrl & ~m->spec_ctrl_mask) == 0;
 }
 
 /* XRSTOR faults on reserved bits (SDM vol. 1, 13.8); that must not be the host's fault. */

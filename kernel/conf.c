@@ -18,7 +18,7 @@ static const struct kernel_conf defaults = {
 	.log_level = LOG_INFO,
 	.console_level = LOG_INFO,
 	.panic = PANIC_RESET,
-	.mitigations = true,
+	.mitigations = MITIGATE_AUTO,
 	.prezero = MIB(512),
 };
 
@@ -44,7 +44,15 @@ static bool set_panic(struct kernel_conf *c, const char *v)
 
 static bool set_mitigations(struct kernel_conf *c, const char *v)
 {
-	return parse_bool(v, &c->mitigations) == 0;
+	bool on;
+
+	c->mitigations = MITIGATE_AUTO;
+	if (strcmp(v, "auto") == 0)
+		return true;
+	if (parse_bool(v, &on) != 0)
+		return false;
+	c->mitigations = on ? MITIGATE_ALL : MITIGATE_OFF;
+	return true;
 }
 
 static bool set_prezero(struct kernel_conf *c, const char *v)
@@ -60,7 +68,7 @@ static const struct key {
 	{ "loglevel", set_log_level, "error, warn, info or debug" },
 	{ "console_loglevel", set_console_level, "error, warn, info or debug" },
 	{ "panic", set_panic, "reset or halt" },
-	{ "mitigations", set_mitigations, "on or off" },
+	{ "mitigations", set_mitigations, "auto, on or off" },
 	{ "prezero", set_prezero, "a size, as in 512M" },
 };
 

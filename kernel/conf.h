@@ -5,7 +5,7 @@
  *	loglevel = error|warn|info|debug     what the log records
  *	console_loglevel = ...               what of it the console shows while the kernel boots
  *	panic = reset|halt                   what follows a panic
- *	mitigations = on|off                 against speculation attacks
+ *	mitigations = auto|on|off            against speculation attacks
  *	prezero = SIZE                       free memory kept zeroed ahead of need
  *
  * Owns: these keys and their defaults. [boot] is the loader's, [vm NAME] the hypervisor's.
@@ -13,6 +13,7 @@
 #ifndef RAYOS_KERNEL_CONF_H
 #define RAYOS_KERNEL_CONF_H
 
+#include "kernel/arch/mitigate.h"
 #include "kernel/lib/types.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
@@ -20,7 +21,7 @@
 struct kernel_conf {
 	enum log_level log_level, console_level;
 	enum panic_action panic;
-	bool mitigations;
+	enum mitigate_mode mitigations;
 	uint64_t prezero; /* bytes */
 };
 

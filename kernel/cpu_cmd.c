@@ -94,7 +94,7 @@ static int cpu_run(struct cmd_ctx *ctx, int argc, char **argv)
 	record_u64(&r, "physical_bits", f->phys_bits);
 	record_hex(&r, "xcr0", f->xcr0);
 	show_features(&r, f);
-	record_str(&r, "mitigations", conf()->mitigations ? "on" : "off");
+	record_str(&r, "mitigations", mitigate_mode_name(conf()->mitigations));
 	for (int m = 0; m < MITIGATION_COUNT; m++)
 		record_str(&r, mitigation_name((enum mitigation)m),
 			   mitigation_state_name(mitigations.state[m]));

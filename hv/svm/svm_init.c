@@ -159,6 +159,7 @@ const struct hv_backend svm_backend = {
 	.intr_window = svm_intr_window,
 	.nmi_window = svm_nmi_window,
 	.tsc_offset_set = svm_tsc_offset_set,
+	.spec_ctrl_set = svm_spec_ctrl_set,
 	.tlb_flush = svm_tlb_flush,
 	.dump = svm_dump,
 	.stage2 = &svm_npt_format,

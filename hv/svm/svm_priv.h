@@ -28,6 +28,7 @@ struct svm_cpu {
 #define SVM_EXTRA_STEP_CR8    (1u << 4) /* single-step the CR8 write that may open the way */
 #define SVM_EXTRA_STEP        (SVM_EXTRA_STEP_SHADOW | SVM_EXTRA_STEP_IRET | SVM_EXTRA_STEP_CR8)
 #define SVM_EXTRA_CR8         (1u << 5) /* CR8 is not 0: it may keep an interrupt out */
+#define SVM_EXTRA_SPEC_CTRL   (1u << 7) /* the guest's SPEC_CTRL is not the host's */
 
 struct svm_vcpu {
 	struct svm_vmcb *vmcb;
@@ -42,6 +43,7 @@ struct svm_vcpu {
 	bool nmi_window;
 	uint64_t step_dr6;     /* DR6 from before the step */
 	uint64_t step_rip;
+	uint64_t spec_ctrl;    /* while the guest runs; see SVM_EXTRA_SPEC_CTRL */
 	struct svm_cpu *cpu;   /* where its ASID is valid */
 	uint64_t asid_generation;
 };
@@ -73,6 +75,7 @@ void svm_vcpu_unload(struct vcpu *vcpu);
 void svm_asid_renew(struct svm_vcpu *sv);
 void svm_tlb_flush(struct vcpu *vcpu);
 void svm_tsc_offset_set(struct vcpu *vcpu, uint64_t offset);
+void svm_spec_ctrl_set(struct vcpu *vcpu, uint64_t value);
 
 /* svm_run.c */
 void svm_run(struct vcpu *vcpu);

@@ -9,6 +9,9 @@
 #include "hv/svm/svm_priv.h"
 #include "hv/vcpu_asm.h"
 #include "hv/virq.h"
+#include "kernel/arch/cpu.h"
+#include "kernel/arch/mitigate.h"
+#include "kernel/arch/msr_index.h"
 
 #define DR6_BS BIT(14)
 
@@ -142,6 +145,8 @@ static __noinline void extra_before(struct vcpu *vcpu)
 		cr8_watch(vcpu);
 	if (sv->extra & SVM_EXTRA_STEP)
 		step_begin(sv);
+	if (sv->extra & SVM_EXTRA_SPEC_CTRL)
+		wrmsr(MSR_SPEC_CTRL, sv->spec_ctrl);
 }
 
 /* What few entries have. */
@@ -181,6 +186,8 @@ static void step_end(struct svm_vcpu *sv)
 
 static __noinline void run_after(struct svm_vcpu *sv)
 {
+	if (sv->extra & SVM_EXTRA_SPEC_CTRL)
+		wrmsr(MSR_SPEC_CTRL, mitigations.host_spec_ctrl);
 	if (sv->extra & SVM_EXTRA_TLB_CLEAR)
 		sv->vmcb->tlb_control = SVM_TLB_NONE;
 	sv->extra &= ~SVM_EXTRA_TLB_CLEAR;

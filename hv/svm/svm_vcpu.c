@@ -4,6 +4,7 @@
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/mitigate.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
@@ -171,4 +172,15 @@ void svm_tsc_offset_set(struct vcpu *vcpu, uint64_t offset)
 {
 	vcpu->svm->vmcb->tsc_offset = offset;
 	svm_dirty(vcpu->svm->vmcb, SVM_CLEAN_I);
+}
+
+void svm_spec_ctrl_set(struct vcpu *vcpu, uint64_t value)
+{
+	struct svm_vcpu *sv = vcpu->svm;
+
+	sv->spec_ctrl = mitigate_guest_spec_ctrl(value);
+	if (sv->spec_ctrl == mitigations.host_spec_ctrl)
+		sv->extra &= ~SVM_EXTRA_SPEC_CTRL;
+	else
+		sv->extra |= SVM_EXTRA_SPEC_CTRL;
 }

@@ -277,6 +277,7 @@ const struct hv_backend vmx_backend = {
 	.intr_window = vmx_intr_window,
 	.nmi_window = vmx_nmi_window,
 	.tsc_offset_set = vmx_tsc_offset_set,
+	.spec_ctrl_set = vmx_spec_ctrl_set,
 	.tlb_flush = vmx_tlb_flush,
 	.dump = vmx_dump,
 	.stage2 = &vmx_ept_format,

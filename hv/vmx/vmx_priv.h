@@ -59,6 +59,12 @@ extern const uint32_t vmx_msr_index[VMX_MSR_COUNT];
 #define VMX_EXTRA_LAUNCH (1u << 3) /* the VMCS is clear: VMLAUNCH */
 #define VMX_EXTRA_BUFFERS (1u << 4) /* at every entry, where mitigate_guest_wanted() */
 
+/* Entry of an MSR-load area; its address is a multiple of 16 (SDM vol. 3, 25.7.2). */
+struct vmx_msr_load {
+	uint32_t index, reserved;
+	uint64_t value;
+};
+
 struct vmx_vcpu {
 	/* Last value in the VMCS: written only when the vCPU's differs. */
 	uint64_t rflags, rsp;
@@ -77,7 +83,10 @@ struct vmx_vcpu {
 	struct vmx_cpu *cpu; /* whose host state and translations it last used */
 	uint64_t cr2;                /* while not loaded, as the MSRs */
 	uint64_t msr[VMX_MSR_COUNT];
+	struct vmx_msr_load spec_guest __aligned(16); /* SPEC_CTRL, where it is not the host's */
+	struct vmx_msr_load spec_host;
 };
+BUILD_ASSERT(offsetof(struct vmx_vcpu, spec_host) % 16 == 0, "SDM vol. 3, 25.7.2");
 
 /* vmx_vcpu.c */
 struct vmx_access {
@@ -93,6 +102,7 @@ void vmx_vcpu_load(struct vcpu *vcpu);
 void vmx_vcpu_unload(struct vcpu *vcpu);
 void vmx_tlb_flush(struct vcpu *vcpu);
 void vmx_tsc_offset_set(struct vcpu *vcpu, uint64_t offset);
+void vmx_spec_ctrl_set(struct vcpu *vcpu, uint64_t value);
 /** Drop what this CPU has cached for the vCPU. Context: loaded, IRQs off. */
 void vmx_tlb_drop(const struct vmx_vcpu *vx);
 

@@ -6,6 +6,7 @@
 #include "hv/vmx/vmx_priv.h"
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/mitigate.h"
+#include "kernel/arch/msr_index.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
@@ -193,4 +194,23 @@ void vmx_tsc_offset_set(struct vcpu *vcpu, uint64_t offset)
 	vmx_access_begin(vcpu->vmx, &a);
 	vmx_write(VMCS_TSC_OFFSET, offset);
 	vmx_access_end(vcpu->vmx, &a);
+}
+
+/* The CPU itself switches it by its MSR-load areas; their length is 0 while there is nothing to
+ * switch. What the guest writes exits, so nothing has to be stored. */
+void vmx_spec_ctrl_set(struct vcpu *vcpu, uint64_t value)
+{
+	struct vmx_vcpu *vx = vcpu->vmx;
+	uint64_t guest = mitigate_guest_spec_ctrl(value);
+	uint32_t count = guest != mitigations.host_spec_ctrl;
+	struct vmx_access a;
+
+	vx->spec_guest = (struct vmx_msr_load){ MSR_SPEC_CTRL, 0, guest };
+	vx->spec_host = (struct vmx_msr_load){ MSR_SPEC_CTRL, 0, mitigations.host_spec_ctrl };
+	vmx_access_begin(vx, &a);
+	vmx_write(VMCS_ENTRY_MSR_LOAD_ADDR, va_to_hpa(&vx->spec_guest).v);
+	vmx_write(VMCS_EXIT_MSR_LOAD_ADDR, va_to_hpa(&vx->spec_host).v);
+	vmx_write(VMCS_ENTRY_MSR_LOAD, count);
+	vmx_write(VMCS_EXIT_MSR_LOAD, count);
+	vmx_access_end(vx, &a);
 }

@@ -20,6 +20,8 @@
 #define VMCS_HOST_TR_SEL       0x0c0cu
 /* 64 bits */
 #define VMCS_MSR_BITMAP        0x2004u
+#define VMCS_EXIT_MSR_LOAD_ADDR 0x2008u
+#define VMCS_ENTRY_MSR_LOAD_ADDR 0x200au
 #define VMCS_TSC_OFFSET        0x2010u
 #define VMCS_VIRTUAL_APIC      0x2012u
 #define VMCS_EPTP              0x201au

@@ -49,13 +49,30 @@ static void needs(const struct cpu_features *f, struct mitigations *m)
 		s[MITIGATE_VERW] = f->md_clear ? MITIGATION_ON : MITIGATION_UNAVAILABLE;
 }
 
-void mitigations_choose(const struct cpu_features *f, bool wanted, struct mitigations *m)
+/* Of those a CPU may do without: does it offer them all the same? */
+static bool offered(const struct cpu_features *f, enum mitigation m)
+{
+	switch (m) {
+	case MITIGATE_L1D_FLUSH:
+		return f->l1d_flush;
+	case MITIGATE_VERW:
+		return f->md_clear;
+	default:
+		return false;
+	}
+}
+
+void mitigations_choose(const struct cpu_features *f, enum mitigate_mode mode,
+			struct mitigations *m)
 {
 	memset(m, 0, sizeof(*m));
 	needs(f, m);
 	for (unsigned int i = 0; i < MITIGATION_COUNT; i++) {
-		if (m->state[i] == MITIGATION_ON && !wanted)
+		if (m->state[i] == MITIGATION_ON && mode == MITIGATE_OFF)
 			m->state[i] = MITIGATION_OFF;
+		if (m->state[i] == MITIGATION_NOT_NEEDED && mode == MITIGATE_ALL &&
+		    offered(f, (enum mitigation)i))
+			m->state[i] = MITIGATION_ON;
 		if (m->state[i] == MITIGATION_ON)
 			m->on |= 1u << i;
 	}
@@ -88,10 +105,17 @@ void mitigations_cpu_init(void)
 		wrmsr(MSR_SPEC_CTRL, mitigations.host_spec_ctrl);
 }
 
-void mitigations_init(const struct cpu_features *f, bool wanted)
+void mitigations_init(const struct cpu_features *f, enum mitigate_mode mode)
 {
-	mitigations_choose(f, wanted, &mitigations);
+	mitigations_choose(f, mode, &mitigations);
 	mitigations_cpu_init();
+}
+
+const char *mitigate_mode_name(enum mitigate_mode mode)
+{
+	static const char *const names[] = { "off", "auto", "on" };
+
+	return names[mode];
 }
 
 const char *mitigation_name(enum mitigation m)

@@ -12,6 +12,13 @@
 
 struct cpu_features;
 
+/* What the operator asks for: `mitigations = ` in rayos.conf. */
+enum mitigate_mode {
+	MITIGATE_OFF,
+	MITIGATE_AUTO, /* where the CPU is affected, for all it says */
+	MITIGATE_ALL,  /* also where it says that it is not */
+};
+
 enum mitigation {
 	MITIGATE_RSB_FILL, /* after an exit: returns must not follow what the guest left */
 	MITIGATE_IBRS,	   /* the host runs with IBRS, or the CPU does it by itself */
@@ -38,14 +45,17 @@ struct mitigations {
 /* Zero, that is everything off, until mitigations_init(). */
 extern struct mitigations mitigations;
 
-/** Decide. Pure. @wanted  the operator's choice */
-void mitigations_choose(const struct cpu_features *f, bool wanted, struct mitigations *m);
+/** Decide. Pure. */
+void mitigations_choose(const struct cpu_features *f, enum mitigate_mode mode,
+			struct mitigations *m);
 
 /** Decide for this machine and set up the calling CPU. Context: once, boot processor. */
-void mitigations_init(const struct cpu_features *f, bool wanted);
+void mitigations_init(const struct cpu_features *f, enum mitigate_mode mode);
 /** Set up the calling CPU as decided. Context: each further CPU, IRQs off. */
 void mitigations_cpu_init(void);
 
+/** "off", "auto", "on". */
+const char *mitigate_mode_name(enum mitigate_mode mode);
 /** "rsb-fill", "on" and so on. */
 const char *mitigation_name(enum mitigation m);
 const char *mitigation_state_name(enum mitigation_state s);
@@ -53,6 +63,12 @@ const char *mitigation_state_name(enum mitigation_state s);
 static inline bool mitigation_on(enum mitigation m)
 {
 	return unlikely(mitigations.on & (1u << m));
+}
+
+/** SPEC_CTRL while a guest runs that asks for @guest: what the host keeps on is not lost. */
+static inline uint64_t mitigate_guest_spec_ctrl(uint64_t guest)
+{
+	return guest | mitigations.host_spec_ctrl;
 }
 
 /** The CPU's predictors forget: when a vCPU of another VM than last is about to run here. */

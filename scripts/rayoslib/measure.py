@@ -16,6 +16,7 @@ from .console import Console
 from .machine import TOP, Config, machine
 from .shell import Shell
 
+LOGS = TOP / "build/bench-logs"  # what each boot's serial line said
 KERNEL_BASE = 0xFFFFFFFF80000000
 KIB, MIB = 1 << 10, 1 << 20
 RAM = 2048 * MIB
@@ -132,7 +133,7 @@ def boot_ticks(target):
 
 def start_vm(shell, name):
     shell.machine.send_line(f"vm start {name}")
-    shell.machine.expect(f"RAYOS_VM:STARTED name={name}", 120)
+    shell.machine.expect(f"RAYOS_VM:STARTED name={name}", 300)
     shell.machine.send_line("")
     shell.machine.settle()
 
@@ -157,7 +158,7 @@ def exits(shell):
     start = len(target.log)
     start_vm(shell, "bench")
     with Console(shell, "bench", booting=True) as guest:
-        guest.expect("BENCH ready")
+        guest.expect("BENCH ready", 300)
         target.send("g")  # the last that is typed until all is measured
         guest.expect("GUEST:DONE", 900)
     text = target.text(start)
@@ -237,10 +238,12 @@ def boot(backend, mitigations):
         iso = make_image(folder, conf, *modules)
         with machine(Config(backend=backend, iso=iso, icount=backend == "svm",
                             memory=(RAM if whole else 1024 * MIB) // MIB)) as target:
-            shell = Shell(target).wait_ready()
-            if whole:
-                rows += boot_ticks(target) + memory(shell)
-            values = exits(shell)
-            if whole:
-                rows += linux_start(shell) + idle(shell)
+            try:
+                shell = Shell(target).wait_ready()
+                values = exits(shell)  # before other guests leave pages to be scrubbed
+                if whole:
+                    rows += boot_ticks(target) + memory(shell) + linux_start(shell) + idle(shell)
+            finally:
+                LOGS.mkdir(parents=True, exist_ok=True)
+                (LOGS / f"{backend}-{mitigations}.log").write_bytes(bytes(target.log))
     return values, rows

@@ -25,6 +25,7 @@ struct fake_vcpu {
 	uint64_t reg[HV_REG_COUNT];
 	struct hv_segment seg[HV_SEG_COUNT];
 	uint64_t tsc_offset;
+	uint64_t spec_ctrl;
 	bool loaded, window, nmi_window;
 };
 
@@ -281,6 +282,11 @@ static void fake_tsc_offset_set(struct vcpu *v, uint64_t offset)
 	v->fake->tsc_offset = offset;
 }
 
+static void fake_spec_ctrl_set(struct vcpu *v, uint64_t value)
+{
+	v->fake->spec_ctrl = value;
+}
+
 /* Two bits for each of the first MSRs. */
 static int fake_msr_bits(uint32_t msr, uint32_t *read, uint32_t *write)
 {
@@ -365,6 +371,7 @@ const struct hv_backend fake_backend = {
 	.intr_window = fake_intr_window,
 	.nmi_window = fake_nmi_window,
 	.tsc_offset_set = fake_tsc_offset_set,
+	.spec_ctrl_set = fake_spec_ctrl_set,
 	.tlb_flush = fake_tlb_flush,
 	.dump = fake_dump,
 	.stage2 = &fake_format,

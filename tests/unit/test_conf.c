@@ -90,7 +90,7 @@ static void test_defaults(void **state)
 	(void)state;
 	assert_int_equal(c.log_level, LOG_INFO);
 	assert_int_equal(c.panic, PANIC_RESET);
-	assert_true(c.mitigations);
+	assert_int_equal(c.mitigations, MITIGATE_AUTO);
 	assert_true(c.prezero > 0);
 	assert_string_equal(warnings, "");
 }
@@ -104,7 +104,9 @@ static void test_every_key(void **state)
 	assert_int_equal(c.log_level, LOG_DEBUG);
 	assert_int_equal(c.console_level, LOG_ERR);
 	assert_int_equal(c.panic, PANIC_HALT);
-	assert_false(c.mitigations);
+	assert_int_equal(c.mitigations, MITIGATE_OFF);
+	assert_int_equal(parse("[rayos]\nmitigations = on\n").mitigations, MITIGATE_ALL);
+	assert_int_equal(parse("[rayos]\nmitigations = auto\n").mitigations, MITIGATE_AUTO);
 	assert_int_equal(c.prezero, MIB(3));
 	assert_string_equal(warnings, "");
 }
@@ -132,7 +134,7 @@ static void test_bad_values_keep_the_default(void **state)
 	(void)state;
 	assert_int_equal(c.log_level, LOG_INFO);
 	assert_int_equal(c.panic, PANIC_RESET);
-	assert_true(c.mitigations);
+	assert_int_equal(c.mitigations, MITIGATE_AUTO);
 	assert_int_equal(c.prezero, parse("").prezero);
 	parse("[rayos]\nloglevel = loud\n");
 	assert_string_equal(warnings,

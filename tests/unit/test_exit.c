@@ -178,6 +178,38 @@ static void msrs(void **state)
 	assert_int_equal(rd(0xc0011029, &value), -1);
 }
 
+/* Each CPUID bit brings its MSR or its part of one; without any of them there is none. */
+static void speculation_msrs_follow_cpuid(void **state)
+{
+	uint64_t value;
+
+	(void)state;
+	v->cpuid->spec_ctrl_mask = 0;
+	v->cpuid->ibpb = v->cpuid->has_arch_caps = false;
+	assert_int_equal(rd(0x48, &value), HV_VEC_GP);
+	assert_int_equal(wr(0x48, 0), HV_VEC_GP);
+	assert_int_equal(wr(0x49, 1), HV_VEC_GP);
+	assert_int_equal(rd(0x10a, &value), HV_VEC_GP);
+	v->cpuid->spec_ctrl_mask = 5;
+	assert_int_equal(wr(0x48, 2), HV_VEC_GP);
+	assert_int_equal(wr(0x48, 5), -1);
+	assert_int_equal(rd(0x48, &value), -1);
+	assert_int_equal(value, 5);
+	v->cpuid->ibpb = true;
+	wrmsr(0x49, 0);
+	assert_int_equal(wr(0x49, 0), -1);
+	assert_int_equal(rdmsr(0x49), 0);
+	assert_int_equal(wr(0x49, 3), HV_VEC_GP);
+	assert_int_equal(wr(0x49, 1), -1);
+	assert_int_equal(rdmsr(0x49), 1);
+	assert_int_equal(rd(0x49, &value), HV_VEC_GP); /* write-only */
+	v->cpuid->has_arch_caps = true;
+	v->cpuid->arch_caps = 0x2b;
+	assert_int_equal(rd(0x10a, &value), -1);
+	assert_int_equal(value, 0x2b);
+	assert_int_equal(wr(0x10a, 0), HV_VEC_GP);
+}
+
 static void kvm_clock_and_steal_time(void **state)
 {
 	uint32_t words[8];
@@ -480,6 +512,7 @@ int main(void)
 #define TV(f) cmocka_unit_test_setup_teardown(f, setup_vm, teardown_vm)
 		TV(cpuid_shows_the_guest_s_machine),
 		TV(msrs),
+		TV(speculation_msrs_follow_cpuid),
 		TV(kvm_clock_and_steal_time),
 		TV(advancing),
 		TV(hypercalls),

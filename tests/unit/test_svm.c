@@ -1,5 +1,6 @@
 /* UNIT: hv/svm/svm_exit.c hv/svm/svm_asid.c hv/svm/svm_dump.c hv/svm/svm_npt.c
- * hv/svm/svm_regs.c hv/svm/svm_run.c kernel/lib/fmt.c kernel/lib/sink.c */
+ * hv/svm/svm_regs.c hv/svm/svm_run.c kernel/arch/mitigate.c kernel/lib/fmt.c
+ * kernel/lib/sink.c */
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The SVM backend without SVM: exit decoding, events, ASIDs, NPT entries and registers as
@@ -20,6 +21,9 @@
 #include "hv/svm/svm_priv.h"
 #include "hv/vcpu.h"
 #include "hv/virq.h"
+#include "kernel/arch/cpu.h"
+#include "kernel/arch/mitigate.h"
+#include "kernel/arch/msr_index.h"
 
 struct hv_caps hv_caps;
 /* Of hv_run_loop(), which tests of whole vCPUs drive. */
@@ -711,6 +715,34 @@ static void test_refused_entry_forgets_the_cache(void **state)
 
 #define T(fn) cmocka_unit_test_setup(fn, setup)
 
+static uint64_t seen_spec_ctrl;
+
+static void guest_sees_spec_ctrl(void)
+{
+	seen_spec_ctrl = rdmsr(MSR_SPEC_CTRL);
+	vmcb.exit_code = 0x72;
+}
+
+static void test_spec_ctrl_is_switched_where_it_differs(void **state)
+{
+	(void)state;
+	guest = guest_sees_spec_ctrl;
+	mitigations.host_spec_ctrl = 1;
+	wrmsr(MSR_SPEC_CTRL, 1);
+	sv.spec_ctrl = 5;
+	sv.extra = SVM_EXTRA_SPEC_CTRL;
+	for (int i = 0; i < 2; i++) {
+		seen_spec_ctrl = 0;
+		svm_run(&vcpu);
+		assert_int_equal(seen_spec_ctrl, 5);
+		assert_int_equal(rdmsr(MSR_SPEC_CTRL), 1);
+	}
+	sv.extra = 0;
+	svm_run(&vcpu);
+	assert_int_equal(seen_spec_ctrl, 1);
+	mitigations.host_spec_ctrl = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -736,6 +768,7 @@ int main(void)
 		T(test_machine_check_goes_to_the_host),
 		T(test_cr8_seen_when_it_matters),
 		T(test_refused_entry_forgets_the_cache),
+		T(test_spec_ctrl_is_switched_where_it_differs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

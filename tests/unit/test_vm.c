@@ -407,18 +407,20 @@ static void saved_state_comes_back(void **state)
 	v->gpr[GPR_R9] = 0x99;
 	v->rip = 0x4242;
 	v->tsc_aux = 3;
+	assert_int_equal(vcpu_msr_write(v, 0x48, 5, false), 0);
 	hv_backend->reg_set(v, HV_REG_LSTAR, 0xabc);
 	hv_backend->seg_set(v, HV_SEG_FS, &fs);
 	b = (struct state_buf){ .data = saved, .cap = sizeof(saved) };
 	assert_int_equal(vm_state_save(vm, &b), 0);
 	size_t len = b.len;
-	v->gpr[GPR_R9] = v->rip = v->tsc_aux = 0;
+	v->gpr[GPR_R9] = v->rip = v->tsc_aux = v->spec_ctrl = 0;
 	hv_backend->reg_set(v, HV_REG_LSTAR, 0);
 	b = (struct state_buf){ .data = saved, .cap = len, .len = len };
 	assert_int_equal(vm_state_load(vm, &b, why, sizeof(why)), 0);
 	assert_int_equal(v->gpr[GPR_R9], 0x99);
 	assert_int_equal(v->rip, 0x4242);
 	assert_int_equal(v->tsc_aux, 3);
+	assert_int_equal(v->spec_ctrl, 5);
 	lstar = hv_backend->reg_get(v, HV_REG_LSTAR);
 	assert_int_equal(lstar, 0xabc);
 	hv_backend->seg_get(v, HV_SEG_FS, &fs);
@@ -471,8 +473,10 @@ static int load_changed(size_t at, const void *with, size_t n)
 
 static void bad_state_is_named(void **state)
 {
-	static const char unknown[16] = "vsock", ioapic[16] = "ioapic", clock[16] = "clock";
-	const uint32_t newer = 2, other = 5, beyond = 0xfffffff0, shorter = 12, longer = 20;
+	static const char unknown[16] = "vsock", clock[16] = "clock";
+	/* name, instance, version */
+	static const char ioapic[24] = "ioapic\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1";
+	const uint32_t newer = 9, other = 5, beyond = 0xfffffff0, shorter = 12, longer = 20;
 	uint8_t record[CLOCK];
 
 	(void)state;
@@ -481,9 +485,9 @@ static void bad_state_is_named(void **state)
 	assert_int_equal(load_changed(0, unknown, sizeof(unknown)), -RAY_ENOENT);
 	assert_string_equal(why, "record 'vsock' 0 at byte 0: this VM has no such part");
 	assert_int_equal(load_changed(VERSION, &newer, 4), -RAY_EINVAL);
-	assert_string_equal(why, "record 'clock' 0 at byte 0: version 2, known is 1");
+	assert_string_equal(why, "record 'clock' 0 at byte 0: version 9, known is 1");
 	assert_int_equal(load_changed(CLOCK + VERSION, &newer, 4), -RAY_EINVAL);
-	assert_string_equal(why, "record 'vcpu' 0 at byte 44: version 2, known is 1");
+	assert_string_equal(why, "record 'vcpu' 0 at byte 44: version 9, known is 2");
 	assert_int_equal(load_changed(CLOCK + 16, &other, 4), -RAY_ENOENT);
 	assert_string_equal(why, "record 'vcpu' 5 at byte 44: this VM has no such part");
 	assert_int_equal(load_changed(CLOCK + LENGTH, &beyond, 4), -RAY_EINVAL);

@@ -471,6 +471,17 @@ static void access_from_elsewhere_disturbs_nobody(void **state)
 	vmx_backend.vcpu_fini(&other);
 }
 
+static void spec_ctrl_is_switched_where_it_differs(void **state)
+{
+	(void)state;
+	vmx_backend.load(v);
+	for (unsigned int set = 0; set < 8; set += 4) {
+		vmx_backend.spec_ctrl_set(v, set);
+		assert_int_equal(vmx_read(VMCS_ENTRY_MSR_LOAD), set == 4);
+	}
+	vmx_backend.unload(v);
+}
+
 static void flushes_come_before_the_next_entry(void **state)
 {
 	(void)state;
@@ -967,6 +978,7 @@ int main(void)
 		T(long_mode_follows_paging),
 		T(a_vcpu_moves_between_cpus),
 		T(access_from_elsewhere_disturbs_nobody),
+		T(spec_ctrl_is_switched_where_it_differs),
 		T(flushes_come_before_the_next_entry),
 		T(exit_kinds),
 		T(exit_details),
