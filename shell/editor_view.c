@@ -20,8 +20,9 @@ static size_t prefix_text(const struct editor *ed, char *buf, size_t size)
 static size_t prefix_columns(const struct editor *ed)
 {
 	char buf[PREFIX_MAX];
+	size_t n = prefix_text(ed, buf, sizeof(buf));
 
-	return utf8_count(buf, prefix_text(ed, buf, sizeof(buf)));
+	return utf8_count(buf, n);
 }
 
 /* Behind @n printed characters the terminal still stands in the row of the last one, even

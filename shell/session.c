@@ -96,8 +96,9 @@ static bool io_interrupted(struct cmd_io *io)
 static void show_again(struct session *s)
 {
 	char text[REDRAW_MAX];
+	size_t n = editor_redraw_text(&s->editor, text, sizeof(text));
 
-	console_prompt_set(text, editor_redraw_text(&s->editor, text, sizeof(text)));
+	console_prompt_set(text, n);
 }
 
 /* The constant part stands last, so that a script can wait for it. */

@@ -34,8 +34,11 @@ static void output_copy(struct cmd_ctx *ctx, const struct vuart *u, uint64_t *po
 	uint64_t end = vuart_position(u);
 	char buf[CHUNK];
 
-	while (*pos < end)
-		cmd_write(ctx, buf, vuart_read(u, pos, buf, sizeof(buf)));
+	while (*pos < end) {
+		size_t n = vuart_read(u, pos, buf, sizeof(buf));
+
+		cmd_write(ctx, buf, n);
+	}
 }
 
 /* True: the operator left; false: the VM has ended, or begins anew with another port. */

@@ -8,10 +8,11 @@ TOP = Path(__file__).resolve().parent.parent.parent
 RESULTS = TOP / "build" / "results"
 
 
-def write(kind, passed, failed, failures=()):
+def write(kind, passed, failed, failures=(), skipped=()):
     """Record what one kind of test came to."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    record = {"kind": kind, "passed": passed, "failed": failed, "failures": list(failures)}
+    record = {"kind": kind, "passed": passed, "failed": failed, "failures": list(failures),
+              "skipped": list(skipped)}
     (RESULTS / f"{kind}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -86,18 +86,27 @@ def pytest_runtest_makereport(item, call):
         report.sections.append(("serial log", target.text()[-LOG_TAIL:]))
 
 
+def _reason(report):
+    """Of a test that was skipped, or that failed as it was expected to."""
+    if hasattr(report, "wasxfail"):
+        return report.wasxfail
+    return report.longrepr[2].removeprefix("Skipped: ")
+
+
 class _Counter:
     def __init__(self):
-        self.passed, self.failures = 0, []
+        self.passed, self.failures, self.skipped = 0, [], []
 
     def pytest_runtest_logreport(self, report):
         if report.failed:
             self.failures.append(report.nodeid)
+        elif report.skipped:
+            self.skipped.append(f"{report.nodeid}: {_reason(report)}")
         elif report.when == "call" and report.passed:
             self.passed += 1
 
     def pytest_sessionfinish(self):
-        results.write("boot", self.passed, len(self.failures), self.failures)
+        results.write("boot", self.passed, len(self.failures), self.failures, self.skipped)
 
 
 def pytest_configure(config):

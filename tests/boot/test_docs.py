@@ -4,7 +4,6 @@
 import re
 import shlex
 import subprocess
-import time
 
 import pytest
 
@@ -19,8 +18,10 @@ RUN_TIMEOUT = 300
 
 # Examples that need others before them, and such as end in something else than a prompt.
 ORDER = ["vm define", "vm start", "vm info", "vm log", "vm stats", "vm pause", "vm resume",
-         "vm reset", "vm console", "vm stop", "vm kill", "vm undefine"]
-ANSWERS = {"panic": "n", "vm console": "\x1d", "log follow": "\x03"}
+         "vm reset", "vm rebuild", "vm console", "vm stop", "vm kill", "vm undefine"]
+# What to wait for, and the answer to it.
+ANSWERS = {"panic": ("[y/N] ", "n\r"), "vm console": ("Ctrl-] leaves.", "\x1d"),
+           "log follow": (re.compile(r"log follow[^\r\n]*(?=\r\n)"), "\x03")}
 LAST = ["reboot", "poweroff"]
 
 
@@ -60,8 +61,8 @@ def test_examples_of_the_shell_reference(shell):
             assert result.status == 0, f"{line!r}: {result.text}"
             continue
         machine.send_line(line)
-        time.sleep(1)
-        machine.send(answer + ("\r" if answer.isprintable() else ""))
+        machine.expect(answer[0], 30)
+        machine.send(answer[1])
         machine.expect(PROMPT, 30)
     machine.send_line("reboot")
     shell.wait_ready()
