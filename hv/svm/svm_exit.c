@@ -122,6 +122,11 @@ void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps, st
 	exit->raw_reason = vmcb->exit_code;
 	exit->raw_info[0] = vmcb->exit_info1;
 	exit->raw_info[1] = vmcb->exit_info2;
+	/* A device's speed hangs on this one, so it does not wait for the other tests. */
+	if (exit->kind == HV_EXIT_IO) {
+		decode_io(vmcb, exit);
+		return;
+	}
 	/* Of all that comes here only MOV CR and MOV DR end where nRIP says. */
 	if (vmcb->exit_code > SVM_EXIT_DR_WRITE + 15)
 		exit->insn_len = 0;
@@ -133,9 +138,6 @@ void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps, st
 			exit->kind = HV_EXIT_ENTRY_FAILED;
 	}
 	switch (exit->kind) {
-	case HV_EXIT_IO:
-		decode_io(vmcb, exit);
-		break;
 	case HV_EXIT_STAGE2:
 		decode_npf(vmcb, caps, exit);
 		break;
