@@ -351,7 +351,7 @@ class Bochs(Machine):
         return listener
 
     def _serial_argument(self, listener):
-        return f"localhost:{listener.getsockname()[1]}"
+        return f"127.0.0.1:{listener.getsockname()[1]}"
 
     def _command(self, serial):
         config = self.config
