@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/time/calibrate.h"
 
+#include "kernel/lib/muldiv.h"
 #include "kernel/time/scale.h"
 
 #define EDGE_READS_MAX 200000u /* about 0.2 s of port reads on a real machine */
@@ -41,7 +42,7 @@ static bool sample_edge(const struct ref_clock *ref, const struct clock_probe *p
 uint64_t calibrate_against(const struct ref_clock *ref, const struct clock_probe *probe,
 			   uint64_t ns, struct clock_sample *first, struct clock_sample *last)
 {
-	uint64_t want = scale_mul_div(ns, ref->hz, NS_PER_SEC), shortest = UINT64_MAX;
+	uint64_t want = mul_div(ns, ref->hz, NS_PER_SEC), shortest = UINT64_MAX;
 	uint32_t passed;
 
 	if (!sample_edge(ref, probe, &shortest, first))
@@ -52,14 +53,14 @@ uint64_t calibrate_against(const struct ref_clock *ref, const struct clock_probe
 	if (!sample_edge(ref, probe, &shortest, last))
 		return 0;
 	passed = (last->ref - first->ref) & ref->mask;
-	return scale_mul_div(last->tsc - first->tsc, ref->hz, passed);
+	return mul_div(last->tsc - first->tsc, ref->hz, passed);
 }
 
 uint64_t calibrate_cpuid_hz(uint32_t l15_eax, uint32_t l15_ebx, uint32_t l15_ecx,
 			    uint32_t l16_eax, uint32_t hv_khz)
 {
 	if (l15_eax && l15_ebx && l15_ecx)
-		return scale_mul_div(l15_ecx, l15_ebx, l15_eax);
+		return mul_div(l15_ecx, l15_ebx, l15_eax);
 	if (hv_khz)
 		return (uint64_t)hv_khz * 1000;
 	/* The base frequency in MHz: the TSC's on the CPUs that have leaf 15H without a rate. */

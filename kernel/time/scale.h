@@ -53,7 +53,4 @@ static inline uint64_t scale_to_ticks(const struct clock_scale *s, uint64_t ns)
 /** floor(num * 2^64 / den) for num < den: long division, for set-up only. */
 uint64_t scale_div_frac(uint64_t num, uint64_t den);
 
-/** num * mul / den, 0 when den is 0, UINT64_MAX when it does not fit; for set-up only. */
-uint64_t scale_mul_div(uint64_t num, uint64_t mul, uint64_t den);
-
 #endif

@@ -1,4 +1,4 @@
-/* UNIT: kernel/time/calibrate.c kernel/time/scale.c */
+/* UNIT: kernel/time/calibrate.c kernel/lib/muldiv.c kernel/time/scale.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>

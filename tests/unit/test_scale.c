@@ -1,4 +1,4 @@
-/* UNIT: kernel/time/scale.c */
+/* UNIT: kernel/lib/muldiv.c kernel/time/scale.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "kernel/lib/muldiv.h"
 #include "kernel/time/scale.h"
 
 static const uint64_t rates[] = { SCALE_HZ_MIN, 1193182,	3579545,    24000000,
@@ -74,11 +75,11 @@ static void test_overflow_saturates(void **state)
 static void test_mul_div(void **state)
 {
 	(void)state;
-	assert_int_equal(scale_mul_div(5965, 3579545, 1193182), 17894);
-	assert_int_equal(scale_mul_div(1, 1, 0), 0);
-	assert_true(scale_mul_div(UINT64_MAX, 2, 1) == UINT64_MAX);
-	assert_true(scale_mul_div(UINT64_MAX, UINT64_MAX, UINT64_MAX) == UINT64_MAX);
-	assert_true(scale_mul_div(0xffffffffffffff00ull, 0xffffffffffffff01ull,
+	assert_int_equal(mul_div(5965, 3579545, 1193182), 17894);
+	assert_int_equal(mul_div(1, 1, 0), 0);
+	assert_true(mul_div(UINT64_MAX, 2, 1) == UINT64_MAX);
+	assert_true(mul_div(UINT64_MAX, UINT64_MAX, UINT64_MAX) == UINT64_MAX);
+	assert_true(mul_div(0xffffffffffffff00ull, 0xffffffffffffff01ull,
 				  0xffffffffffffff02ull) == 0xfffffffffffffeffull);
 	assert_int_equal(scale_div_frac(1, 2), 1ull << 63);
 	assert_int_equal(scale_div_frac(1, 3), 0x5555555555555555ull);

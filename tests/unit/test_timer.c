@@ -1,4 +1,4 @@
-/* UNIT: kernel/time/timer.c kernel/time/scale.c kernel/lib/pheap.c */
+/* UNIT: kernel/time/timer.c kernel/lib/muldiv.c kernel/time/scale.c kernel/lib/pheap.c */
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
