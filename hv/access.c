@@ -47,7 +47,7 @@ static void mmio_hit_note(struct vcpu *v, struct gbus_range *r, uint64_t gpa, ui
 	uint64_t page = gpa & ~(PAGE_SIZE - 1);
 	uint64_t base = MAX(page, r->base);
 
-	if (gmem_page_ptr(&v->vm->mem, GPA(page)) == NULL)
+	if (!gmem_covers(&v->vm->mem, GPA(page)))
 		hit_note(&v->mmio_hit, r, base,
 			 MIN(page + (PAGE_SIZE - 1), r->base + (r->len - 1)) - base + 1, generation);
 }
@@ -72,7 +72,9 @@ static struct gbus_range *mmio_get(struct vcpu *v, const struct gbus_access *a)
 static void access_pinned(struct vcpu *v, struct gbus_access *a, struct gbus_range *r)
 {
 	a->offset = (uint32_t)(a->addr - r->base);
+	vcpu_away(v);
 	(void)r->fn(r, v, a, false); /* only fast calls may be refused */
+	vcpu_back(v);
 	gbus_range_put(r);
 }
 
