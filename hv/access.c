@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A vCPU's accesses to ports and device memory through the guest bus, from its thread. The
- * exit handler's short way (hv/access.h) needs a hit that was noted here.
+ * A vCPU's accesses to ports and device memory through the guest bus, from its thread, and the
+ * search when an exit handler's access misses the window hit last (hv/access.h).
  */
 #include "hv/access.h"
 
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 
-/* Inside the epoch section in which @r was found; @generation was read before the search. */
-static void hit_note(struct gbus_hit *h, struct gbus_range *r, uint64_t base, uint64_t len,
-		     uint64_t generation)
+/*
+ * Note a range found for [addr, addr+size), or what is inside it, as far as @first..@last;
+ * @generation was read before the search. False: not for the exit handler.
+ * Context: the epoch section of the search.
+ */
+static bool hit_note(struct gbus_hit *h, struct gbus_range *r, const struct gbus_access *a,
+		     const struct gbus_hit *limits)
 {
-	if ((r->flags & GBUS_F_FAST) != 0)
-		*h = (struct gbus_hit){ .base = base, .len = len, .range = r,
-					.generation = generation };
+	uint64_t start = r->base, base, last;
+
+	if (r->inner != NULL)
+		r = r->inner(r, a->addr, a->size, &start);
+	if (r == NULL || (r->flags & GBUS_F_FAST) == 0)
+		return false;
+	base = MAX(start, limits->base);
+	last = MIN(start + (r->len - 1), limits->base + (limits->len - 1));
+	*h = (struct gbus_hit){ .base = base, .len = last - base + 1, .start = start, .range = r,
+				.generation = limits->generation };
+	return true;
 }
 
 static uint64_t generation_of(const struct vm *vm)
@@ -22,19 +34,12 @@ static uint64_t generation_of(const struct vm *vm)
 	return __atomic_load_n(&vm->bus.generation, __ATOMIC_ACQUIRE);
 }
 
-static struct gbus_range *port_get(struct vcpu *v, const struct gbus_access *a)
+static struct gbus_range *port_search(struct vcpu *v, const struct gbus_access *a, bool *fast)
 {
-	uint64_t generation;
-	struct gbus_range *r;
+	struct gbus_hit limits = { .base = 0, .len = 0x10000, .generation = generation_of(v->vm) };
+	struct gbus_range *r = gbus_port_find(&v->vm->bus, (uint32_t)a->addr, a->size);
 
-	epoch_enter();
-	generation = generation_of(v->vm);
-	r = gbus_port_find(&v->vm->bus, (uint32_t)a->addr, a->size);
-	if (r != NULL) {
-		gbus_range_get(r);
-		hit_note(&v->port_hit, r, r->base, r->len, generation);
-	}
-	epoch_leave();
+	*fast = r != NULL && hit_note(&v->port_hit, r, a, &limits);
 	return r;
 }
 
@@ -42,28 +47,53 @@ static struct gbus_range *port_get(struct vcpu *v, const struct gbus_access *a)
  * The window of a hit is one page at most, and one without RAM: where both are, RAM answers
  * (it faults only while it is dirty-logged).
  */
-static void mmio_hit_note(struct vcpu *v, struct gbus_range *r, uint64_t gpa, uint64_t generation)
+static struct gbus_range *mmio_search(struct vcpu *v, const struct gbus_access *a, bool *fast)
 {
-	uint64_t page = gpa & ~(PAGE_SIZE - 1);
-	uint64_t base = MAX(page, r->base);
+	struct gbus_hit limits = { .base = a->addr & ~(PAGE_SIZE - 1), .len = PAGE_SIZE,
+				   .generation = generation_of(v->vm) };
+	struct gbus_range *r = gbus_mmio_find(&v->vm->bus, a->addr, a->size);
 
-	if (!gmem_covers(&v->vm->mem, GPA(page)))
-		hit_note(&v->mmio_hit, r, base,
-			 MIN(page + (PAGE_SIZE - 1), r->base + (r->len - 1)) - base + 1, generation);
+	*fast = r != NULL && gmem_page_ptr(&v->vm->mem, GPA(limits.base)) == NULL &&
+		hit_note(&v->mmio_hit, r, a, &limits);
+	return r;
+}
+
+bool access_missed(struct vcpu *v, struct gbus_hit *h, struct gbus_access *a)
+{
+	bool fast;
+
+	if (h == &v->port_hit)
+		(void)port_search(v, a, &fast);
+	else
+		(void)mmio_search(v, a, &fast);
+	if (!fast)
+		return false;
+	a->offset = (uint32_t)(a->addr - h->start);
+	return h->range->fn(h->range, v, a, true);
+}
+
+static struct gbus_range *port_get(struct vcpu *v, const struct gbus_access *a)
+{
+	struct gbus_range *r;
+	bool fast;
+
+	epoch_enter();
+	r = port_search(v, a, &fast);
+	if (r != NULL)
+		gbus_range_get(r);
+	epoch_leave();
+	return r;
 }
 
 static struct gbus_range *mmio_get(struct vcpu *v, const struct gbus_access *a)
 {
-	uint64_t generation;
 	struct gbus_range *r;
+	bool fast;
 
 	epoch_enter();
-	generation = generation_of(v->vm);
-	r = gbus_mmio_find(&v->vm->bus, a->addr, a->size);
-	if (r != NULL) {
+	r = mmio_search(v, a, &fast);
+	if (r != NULL)
 		gbus_range_get(r);
-		mmio_hit_note(v, r, a->addr, generation);
-	}
 	epoch_leave();
 	return r;
 }
@@ -72,9 +102,7 @@ static struct gbus_range *mmio_get(struct vcpu *v, const struct gbus_access *a)
 static void access_pinned(struct vcpu *v, struct gbus_access *a, struct gbus_range *r)
 {
 	a->offset = (uint32_t)(a->addr - r->base);
-	vcpu_away(v);
 	(void)r->fn(r, v, a, false); /* only fast calls may be refused */
-	vcpu_back(v);
 	gbus_range_put(r);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The short way from the exit handler to a device: a window that this vCPU has used before
- * (struct gbus_hit). Inside hv/ only. Context: the vCPU's own thread, loaded, IRQs off.
+ * The short way from the exit handler to a device: the window that this vCPU has used last
+ * (struct gbus_hit), or a search. Inside hv/ only. Context: the vCPU's own thread, loaded, IRQs off.
  */
 #ifndef RAYOS_HV_ACCESS_H
 #define RAYOS_HV_ACCESS_H
@@ -11,26 +11,31 @@
 #include "hv/vm.h"
 #include "kernel/sched/epoch.h"
 
+/** access_fast() outside the window hit last: search the bus, note what is found as *@h, which
+ *  is the vCPU's port_hit or mmio_hit. Context: as there, inside its epoch section. */
+bool access_missed(struct vcpu *v, struct gbus_hit *h, struct gbus_access *a);
+
 /**
  * One access through the hit @h: the epoch section lasts as long as the device's function,
  * which never sleeps.
  * @data  as struct gbus_access has it
  * Returns: false when nothing has happened and the thread has to do it.
  */
-static inline bool access_fast(struct vcpu *v, const struct gbus_hit *h, uint64_t addr,
+static inline bool access_fast(struct vcpu *v, struct gbus_hit *h, uint64_t addr,
 			       unsigned int size, bool write, uint64_t *data)
 {
-	bool done = false;
+	struct gbus_access a = { .addr = addr, .size = (uint8_t)size, .write = write,
+				 .data = *data };
+	bool done;
 
 	epoch_enter_irqoff();
 	if (likely(gbus_hit_holds(&v->vm->bus, h, addr, size))) {
-		struct gbus_range *r = h->range;
-		struct gbus_access a = { .addr = addr, .offset = (uint32_t)(addr - r->base),
-					 .size = (uint8_t)size, .write = write, .data = *data };
-
-		done = r->fn(r, v, &a, true);
-		*data = a.data;
+		a.offset = (uint32_t)(addr - h->start);
+		done = h->range->fn(h->range, v, &a, true);
+	} else {
+		done = access_missed(v, h, &a);
 	}
+	*data = a.data;
 	epoch_leave_irqoff();
 	return done;
 }

@@ -35,9 +35,9 @@ static void table_replace(struct gbus_table **slot, struct gbus_table *new)
 	epoch_call(&old->epoch, table_free);
 }
 
-static void generation_next(struct gbus *b)
+void gbus_changed(struct gbus *b)
 {
-	__atomic_store_n(&b->generation, b->generation + 1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&b->generation, 1, __ATOMIC_SEQ_CST);
 }
 
 int gbus_init(struct gbus *b)
@@ -108,7 +108,7 @@ static void table_del(struct gbus *b, struct gbus_table *t, struct gbus_range *r
 	for (uint32_t i = at; i + 1 < t->count; i++)
 		__atomic_store_n(&t->range[i], t->range[i + 1], __ATOMIC_RELEASE);
 	__atomic_store_n(&t->count, t->count - 1, __ATOMIC_RELEASE);
-	generation_next(b);
+	gbus_changed(b);
 	epoch_synchronize();
 	/* No reader finds it any more; those that sleep inside it are few and short. */
 	while (__atomic_load_n(&r->users, __ATOMIC_ACQUIRE) != 0)

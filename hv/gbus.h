@@ -37,10 +37,18 @@ typedef bool (*gbus_fn)(struct gbus_range *r, struct vcpu *vcpu, struct gbus_acc
 
 #define GBUS_F_FAST (1u << 0) /* may be called in the exit handler: IRQs off, no locks */
 
+/*
+ * Of a range that is a window for others: the one inside it that holds [addr, addr+size) and
+ * the address it begins at; its len says how far it goes. NULL: none. Context: epoch section.
+ */
+typedef struct gbus_range *(*gbus_inner_fn)(struct gbus_range *r, uint64_t addr,
+					    unsigned int size, uint64_t *base);
+
 struct gbus_range {
 	uint64_t base;
 	uint64_t len;
 	gbus_fn fn;
+	gbus_inner_fn inner; /* NULL: not a window */
 	uint32_t flags; /* GBUS_F_* */
 	const char *name;
 	uint32_t users; /* threads inside fn; the bus counts */
@@ -55,12 +63,13 @@ struct gbus_table {
 struct gbus {
 	struct gbus_table *ports;
 	struct gbus_table *mmio;
-	uint64_t generation; /* 1.., rises when a range is taken off */
+	uint64_t generation; /* 1.., rises when a range is taken off or moves in its window */
 };
 
 /* Where an access went, so that the next one to the same window needs no search. */
 struct gbus_hit {
 	uint64_t base, len; /* the window: the range, or a part of it */
+	uint64_t start;     /* where the range begins, for offsets */
 	struct gbus_range *range;
 	uint64_t generation; /* 0: none yet */
 };
@@ -73,6 +82,10 @@ int __must_check gbus_mmio_add(struct gbus *b, struct gbus_range *r);
 /** On return no CPU is in or will enter r->fn. Context: thread. */
 void gbus_port_del(struct gbus *b, struct gbus_range *r);
 void gbus_mmio_del(struct gbus *b, struct gbus_range *r);
+
+/** A range inside a window moved or went: what vCPUs remember is void. Who takes one off waits
+ *  for open epoch sections afterwards. Context: any. */
+void gbus_changed(struct gbus *b);
 
 /** Keep a range found inside an epoch section beyond it, for a call that may sleep. */
 static inline void gbus_range_get(struct gbus_range *r)

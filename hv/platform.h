@@ -12,6 +12,21 @@ struct vm;
 
 struct vplatform_ops {
 	/**
+	 * Is @kind a device that a definition may name, and is @spec good for it?
+	 * Returns: 0, -RAY_ENOENT (no such kind; @why is untouched), other -RAY_E* with @why.
+	 * Context: thread. Trust: both.
+	 */
+	int (*device_check)(const char *kind, const char *spec, char *why, size_t why_len);
+	/** The name of the n-th kind of device, NULL behind the last. */
+	const char *(*device_kind)(unsigned int n);
+	/**
+	 * Make what outlasts a reset of the VM: the back ends of its devices. Called when it
+	 * starts, before create(). 0 or -RAY_E* with @why, nothing left. Context: vm->lock.
+	 */
+	int (*open)(struct vm *vm, char *why, size_t why_len);
+	/** The reverse, when the VM has ended for good, after destroy(). Idempotent. */
+	void (*close)(struct vm *vm);
+	/**
 	 * Create every device of the VM. Pre: bus, vCPUs and virq_create() are there; nothing runs.
 	 * Returns: 0 or -RAY_E*; on failure destroy() is called by the owner all the same.
 	 */

@@ -23,6 +23,9 @@
 #define VM_CMDLINE_MAX  2048u
 #define VM_VCPU_MAX     8u
 #define VM_MEMORY_MIN   MIB(16)
+#define VM_DEV_MAX      16u  /* devices in a definition */
+#define VM_DEV_KIND_MAX 12u  /* with the NUL, as those below */
+#define VM_DEV_SPEC_MAX 160u
 
 /* One definition serves rayos.conf, the shell and later the stored form. */
 struct vm_def {
@@ -34,6 +37,12 @@ struct vm_def {
 	uint32_t vcpus;
 	bool autostart;
 	bool testdev;
+	/* Devices beyond the standard ones; what a specification means devices/virt knows. */
+	uint32_t dev_count;
+	struct vm_dev_def {
+		char kind[VM_DEV_KIND_MAX];
+		char spec[VM_DEV_SPEC_MAX];
+	} dev[VM_DEV_MAX];
 };
 
 enum vm_state { VM_DEFINED, VM_RUNNING, VM_PAUSED, VM_STOPPED, VM_CRASHED, VM_STATE_COUNT };
@@ -46,17 +55,17 @@ struct vm {
 	uint32_t id;             /* 1.., unique since boot */
 	enum vm_state state;
 	struct mutex lock;
+	struct spinlock mem_lock;
 	struct list_head node;   /* registry */
 	uint32_t refs;
 
 	/* Present while RUNNING or PAUSED. */
 	struct gmem mem;
-	volatile uint64_t mem_round; /* of vcpu_mem_settle() */
-	bool mem_short;             /* the host had none when it asked for more: logged */
 	struct gbus bus;
 	struct vcpu *vcpu[VM_VCPU_MAX];
 	uint32_t vcpu_count;
 	struct list_head vdevs;
+	struct list_head attached; /* devices/virt: from the VM's start to its end, over resets */
 	struct vioapic *ioapic;
 	struct vpic *pic;
 	struct vuart *uart;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hv/hv.h"
+#include "hv/platform.h"
 #include "hv/vm_priv.h"
 #include "kernel/bootinfo.h"
 #include "kernel/lib/err.h"
@@ -64,9 +65,55 @@ static int set_memory(struct vm_def *def, const char *value, char *why, size_t w
 static const char *const keys[] = { "kernel", "initrd",    "cmdline", "memory",
 				    "vcpus",  "autostart", "testdev" };
 
+/* A device: checked by whoever makes it, kept as text. */
+static int add_device(struct vm_def *def, const char *key, const char *value, char *why,
+		      size_t why_len)
+{
+	const struct vplatform_ops *p = hv_platform();
+	int err = p != NULL ? p->device_check(key, value, why, why_len) : -RAY_ENOENT;
+	struct vm_dev_def *d;
+
+	if (err != 0)
+		return err;
+	if (def->dev_count == VM_DEV_MAX) {
+		ray_snprintf(why, why_len, "%s: there are %u devices, the most there can be", key,
+			     VM_DEV_MAX);
+		return -RAY_ENOSPC;
+	}
+	d = &def->dev[def->dev_count];
+	err = set_text(d->kind, sizeof(d->kind), "kind", key, why, why_len);
+	if (err == 0)
+		err = set_text(d->spec, sizeof(d->spec), key, value, why, why_len);
+	if (err == 0)
+		def->dev_count++;
+	return err;
+}
+
+static int unknown_key(const char *key, char *why, size_t why_len)
+{
+	const struct vplatform_ops *p = hv_platform();
+	struct nearest n;
+	const char *kind;
+
+	nearest_init(&n, key);
+	for (unsigned int i = 0; i < ARRAY_SIZE(keys); i++)
+		nearest_offer(&n, keys[i]);
+	for (unsigned int i = 0; p != NULL && (kind = p->device_kind(i)) != NULL; i++)
+		nearest_offer(&n, kind);
+	if (nearest_result(&n) != NULL)
+		ray_snprintf(why, why_len, "unknown key '%.32s'; did you mean '%s'?", key,
+			     nearest_result(&n));
+	else
+		ray_snprintf(why, why_len,
+			     "unknown key '%.32s'; known: kernel initrd cmdline memory vcpus "
+			     "autostart testdev and the kinds of `device handlers`", key);
+	return -RAY_ENOENT;
+}
+
+
 int vm_def_set(struct vm_def *def, const char *key, const char *value, char *why, size_t why_len)
 {
-	const char *near;
+	int err;
 
 	if (strcmp(key, "kernel") == 0)
 		return set_text(def->kernel, sizeof(def->kernel), key, value, why, why_len);
@@ -82,14 +129,8 @@ int vm_def_set(struct vm_def *def, const char *key, const char *value, char *why
 		return set_bool(&def->autostart, key, value, why, why_len);
 	if (strcmp(key, "testdev") == 0)
 		return set_bool(&def->testdev, key, value, why, why_len);
-	near = nearest_of(key, keys, ARRAY_SIZE(keys));
-	if (near != NULL)
-		ray_snprintf(why, why_len, "unknown key '%.32s'; did you mean '%s'?", key, near);
-	else
-		ray_snprintf(why, why_len,
-			     "unknown key '%.32s'; known: kernel initrd cmdline memory vcpus "
-			     "autostart testdev", key);
-	return -RAY_ENOENT;
+	err = add_device(def, key, value, why, why_len);
+	return err == -RAY_ENOENT ? unknown_key(key, why, why_len) : err;
 }
 
 void vm_def_init(struct vm_def *def)

@@ -34,6 +34,22 @@ static bool is_active(const struct vm *vm)
 
 /* --- start --- */
 
+/* What a reset keeps; there already when this is one. */
+static int platform_open(struct vm *vm, char *why, size_t why_len)
+{
+	const struct vplatform_ops *p = hv_platform();
+
+	return p != NULL ? p->open(vm, why, why_len) : 0;
+}
+
+static void platform_close(struct vm *vm)
+{
+	const struct vplatform_ops *p = hv_platform();
+
+	if (p != NULL)
+		p->close(vm);
+}
+
 int vm_start_locked(struct vm *vm, char *why, size_t why_len)
 {
 	int err;
@@ -51,9 +67,14 @@ int vm_start_locked(struct vm *vm, char *why, size_t why_len)
 	vm->ending = VM_END_NONE;
 	vm->end_claimed = 0;
 	vm->reason[0] = '\0';
-	err = vm_build(vm, why, why_len);
+	err = platform_open(vm, why, why_len);
 	if (err != 0)
 		return err;
+	err = vm_build(vm, why, why_len);
+	if (err != 0) {
+		platform_close(vm);
+		return err;
+	}
 	pv_clock_start(vm, rdtsc() + vm->tsc_offset, 0);
 	vm->started_ns = time_now();
 	vm->state = VM_RUNNING;
@@ -64,6 +85,7 @@ int vm_start_locked(struct vm *vm, char *why, size_t why_len)
 		vm->state = VM_STOPPED;
 		request_all(vm, VCPU_REQ_STOP);
 		vm_demolish(vm);
+		platform_close(vm);
 		ray_snprintf(why, why_len, "threads: %s", ray_strerror(err));
 	}
 	return err;
@@ -225,6 +247,8 @@ static void reap_locked(struct vm *vm)
 
 	wait_event(&vm->idle_wait, vm->running_vcpus == 0, UINT64_MAX);
 	vm_demolish(vm);
+	if (how != VM_END_RESET)
+		platform_close(vm);
 	vm->state = how == VM_END_CRASH ? VM_CRASHED : VM_STOPPED;
 	if (how == VM_END_CRASH)
 		vm->crash_count++;

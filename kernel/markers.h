@@ -22,6 +22,13 @@
 	M(VM_STOPPED, "VM:STOPPED", "name reason", "the guest powered off or exited by itself")       \
 	M(VM_CRASHED, "VM:CRASHED", "name reason", "the guest did what cannot be continued")          \
 	M(VM_KILLED, "VM:KILLED", "name reason", "an operator ended it")                              \
+	M(DEVICE_ATTACHED, "DEVICE:ATTACHED", "vm device slot", "a device is on a VM's bus")            \
+	M(DEVICE_READY, "DEVICE:READY", "vm device", "the guest's driver uses the device")            \
+	M(DEVICE_NEEDS_RESET, "DEVICE:NEEDS_RESET", "vm device reason",                               \
+	  "the guest's driver broke the protocol; the device stands until it is reset")                \
+	M(DEVICE_QUOTA_EXCEEDED, "DEVICE:QUOTA_EXCEEDED", "vm device what",                           \
+	  "a guest wants more than its quota of ops, bytes or space allows")                           \
+	M(DEVICE_DETACHED, "DEVICE:DETACHED", "vm device", "a device is off a VM's bus")              \
 	M(PANIC, "PANIC:PANIC", "reason", "a host invariant broke; the system stops")                 \
 	M(POWER_OFF, "POWER:OFF", "", "about to switch the machine off")                              \
 	M(POWER_RESET, "POWER:RESET", "", "about to reset the machine")                               \

@@ -21,9 +21,9 @@
 
 /* --- BARs in the windows --- */
 
-/* An access inside a window: the first BAR that holds all of it answers. */
-static bool window_access(struct vpci *p, bool io, struct vcpu *vcpu, struct gbus_access *a,
-			  bool fast)
+/* The first BAR that holds all of [addr, addr+size), and where it stands. */
+static struct vpci_bar *bar_find(struct vpci *p, bool io, uint64_t addr, unsigned int size,
+				 uint64_t *where)
 {
 	for (unsigned int i = 0; i < VPCI_MAPPED_MAX; i++) {
 		struct vpci_bar *b = __atomic_load_n(&p->bar[i], __ATOMIC_ACQUIRE);
@@ -32,15 +32,35 @@ static bool window_access(struct vpci *p, bool io, struct vcpu *vcpu, struct gbu
 		if (!b || b->io != io)
 			continue;
 		at = __atomic_load_n(&b->at, __ATOMIC_ACQUIRE);
-		if (!at || !range_inside(a->addr, a->size, at, b->size))
-			continue;
-		if (fast && !(b->range.flags & GBUS_F_FAST))
-			return false;
-		a->offset = (uint32_t)(a->addr - at);
-		return b->range.fn(&b->range, vcpu, a, fast);
+		if (at && range_inside(addr, size, at, b->size)) {
+			*where = at;
+			return b;
+		}
 	}
-	if (!a->write)
+	return NULL;
+}
+
+/* From the vCPU's thread: the BAR stays until its function has returned, which may sleep. */
+static bool window_access(struct vpci *p, bool io, struct vcpu *vcpu, struct gbus_access *a,
+			  bool fast)
+{
+	struct vpci_bar *b;
+	uint64_t at;
+
+	if (fast)
+		return false; /* the way of an exit handler is window_inner() */
+	epoch_enter();
+	b = bar_find(p, io, a->addr, a->size, &at);
+	if (b)
+		gbus_range_get(&b->range);
+	epoch_leave();
+	if (b) {
+		a->offset = (uint32_t)(a->addr - at);
+		(void)b->range.fn(&b->range, vcpu, a, false);
+		gbus_range_put(&b->range);
+	} else if (!a->write) {
 		a->data = UINT64_MAX;
+	}
 	return true;
 }
 
@@ -52,6 +72,28 @@ static bool mmio_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_acc
 static bool io_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *a, bool fast)
 {
 	return window_access(container_of(r, struct vpci, port[2]), true, vcpu, a, fast);
+}
+
+static struct gbus_range *window_inner(struct vpci *p, bool io, uint64_t addr, unsigned int size,
+				       uint64_t *base)
+{
+	struct vpci_bar *b = bar_find(p, io, addr, size, base);
+
+	if (!b)
+		return NULL;
+	return &b->range;
+}
+
+static struct gbus_range *mmio_inner(struct gbus_range *r, uint64_t addr, unsigned int size,
+				     uint64_t *base)
+{
+	return window_inner(container_of(r, struct vpci, mmio), false, addr, size, base);
+}
+
+static struct gbus_range *io_inner(struct gbus_range *r, uint64_t addr, unsigned int size,
+				   uint64_t *base)
+{
+	return window_inner(container_of(r, struct vpci, port[2]), true, addr, size, base);
 }
 
 static bool bars_add(struct vpci *p, struct vpci_dev *d)
@@ -79,8 +121,19 @@ static void bars_del(struct vpci *p, const struct vpci_dev *d)
 	for (unsigned int i = 0; i < VPCI_MAPPED_MAX; i++) {
 		for (unsigned int n = 0; n < VPCI_BARS; n++) {
 			if (p->bar[i] == &d->bar[n])
-				p->bar[i] = NULL;
+				__atomic_store_n(&p->bar[i], NULL, __ATOMIC_RELEASE);
 		}
+	}
+}
+
+/* On return no vCPU is in a function of the device. */
+static void bars_drain(const struct vpci_dev *d)
+{
+	gbus_changed(&d->vm->bus);
+	epoch_synchronize();
+	for (unsigned int n = 0; n < VPCI_BARS; n++) {
+		while (__atomic_load_n(&d->bar[n].range.users, __ATOMIC_ACQUIRE) != 0)
+			thread_yield();
 	}
 }
 
@@ -119,7 +172,7 @@ void vpci_unplug(struct vpci_dev *d)
 	bars_del(p, d);
 	p->slot[d->slot] = NULL;
 	spin_unlock_irqrestore(&p->lock, flags);
-	epoch_synchronize();
+	bars_drain(d);
 	virq_line_set(d->vm, PCI_INTX_GSI(d->slot), d->slot, false);
 }
 
@@ -198,9 +251,12 @@ static int vpci_load(struct vdev *dev, struct state_buf *b, uint32_t version)
 	struct vpci *p = container_of(dev, struct vpci, dev);
 	uint32_t address = state_get_u32(b);
 
+	uint8_t cfg[VPCI_CONFIG_SIZE];
+
 	if (version != dev->ops->state_version || b->bad || (address & ~ADDRESS_VALID) ||
-	    vpci_dev_load(&p->bridge, b))
+	    vpci_dev_decode(&p->bridge, b, cfg))
 		return -RAY_EINVAL;
+	vpci_dev_apply(&p->bridge, cfg);
 	p->address = address;
 	return 0;
 }
@@ -240,10 +296,10 @@ int vpci_create(struct vm *vm)
 	p->port[1] = (struct gbus_range){
 		.base = PORT_DATA, .len = 4, .fn = data_access, .name = "pci-data"};
 	p->port[2] = (struct gbus_range){.base = VIRT_PCI_IO, .len = 0x10000 - VIRT_PCI_IO,
-					 .fn = io_access, .flags = GBUS_F_FAST, .name = "pci-io"};
+					 .fn = io_access, .inner = io_inner, .name = "pci-io"};
 	p->mmio = (struct gbus_range){.base = VIRT_PCI_MMIO,
 				      .len = VIRT_PCI_MMIO_END - VIRT_PCI_MMIO,
-				      .fn = mmio_access, .flags = GBUS_F_FAST,
+				      .fn = mmio_access, .inner = mmio_inner,
 				      .name = "pci-memory"};
 	err = vdev_ports_add(vm, p->port, ARRAY_SIZE(p->port));
 	if (err)

@@ -8,7 +8,7 @@
  * other CPUs access them.
  *
  * Locking: one spinlock (order VDEV) for configuration space; BAR accesses find their BAR
- * without it. Accesses run inside an epoch section and must not sleep.
+ * without it. Fast ones run inside an epoch section; others pin the BAR's range and may sleep.
  */
 #ifndef RAYOS_DEVICES_VIRT_PCI_H
 #define RAYOS_DEVICES_VIRT_PCI_H
@@ -87,8 +87,11 @@ void vpci_unplug(struct vpci_dev *d);
 void vpci_intx_set(struct vpci_dev *d, bool level);
 /** Configuration space and BAR positions of a device, inside its own record. */
 void vpci_dev_save(const struct vpci_dev *d, struct state_buf *b);
-/** 0 or -RAY_EINVAL (nothing changed). */
-int __must_check vpci_dev_load(struct vpci_dev *d, struct state_buf *b);
+/** Read it back into @cfg (VPCI_CONFIG_SIZE bytes) and check it. 0 or -RAY_EINVAL. Trust: the
+ *  record. */
+int __must_check vpci_dev_decode(const struct vpci_dev *d, struct state_buf *b, uint8_t *cfg);
+/** Make what was decoded the device's configuration. */
+void vpci_dev_apply(struct vpci_dev *d, const uint8_t *cfg);
 /** Power-on: command and BARs zero. */
 void vpci_dev_reset(struct vpci_dev *d);
 

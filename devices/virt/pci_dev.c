@@ -42,7 +42,7 @@ static void bars_update(struct vpci_dev *d)
 
 	for (unsigned int n = 0; n < VPCI_BARS; n++) {
 		struct vpci_bar *b = &d->bar[n];
-		uint64_t base = bar_base(d, n);
+		uint64_t base = bar_base(d, n), on_now;
 		bool on = command & (b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY);
 
 		if (b->size == 0)
@@ -52,7 +52,12 @@ static void bars_update(struct vpci_dev *d)
 		else
 			on = on && range_inside(base, b->size, VIRT_PCI_MMIO,
 						VIRT_PCI_MMIO_END - VIRT_PCI_MMIO);
-		__atomic_store_n(&b->at, on ? base : 0, __ATOMIC_RELEASE);
+		on_now = on ? base : 0;
+		if (on_now == b->at)
+			continue;
+		__atomic_store_n(&b->at, on_now, __ATOMIC_RELEASE);
+		/* vCPUs remember where it was. */
+		gbus_changed(&d->vm->bus);
 	}
 }
 
@@ -86,6 +91,7 @@ void vpci_bar_set(struct vpci_dev *d, unsigned int n, const struct vpci_bar *bar
 	uint64_t writable = ~(bar->size - 1) & ~(bar->io ? 0x3ull : 0xfull);
 
 	d->bar[n] = *bar;
+	d->bar[n].range.len = bar->size;
 	cfg_put(d->cfg, PCI_BAR0 + 4 * n, 4, bar->io ? BAR_IO : bar->wide ? BAR_WIDE : 0);
 	cfg_put(d->wmask, PCI_BAR0 + 4 * n, bar->wide ? 8 : 4, writable);
 }
@@ -133,26 +139,28 @@ void vpci_dev_save(const struct vpci_dev *d, struct state_buf *b)
 	state_put(b, d->cfg, sizeof(d->cfg));
 }
 
-int vpci_dev_load(struct vpci_dev *d, struct state_buf *b)
+int vpci_dev_decode(const struct vpci_dev *d, struct state_buf *b, uint8_t *cfg)
 {
-	uint8_t cfg[VPCI_CONFIG_SIZE];
-	uint64_t flags;
-
-	state_get(b, cfg, sizeof(cfg));
+	state_get(b, cfg, VPCI_CONFIG_SIZE);
 	if (b->bad)
 		return -RAY_EINVAL;
 	/* A different device in this slot shows in what no guest can write. */
-	for (unsigned int i = 0; i < sizeof(cfg); i++) {
+	for (unsigned int i = 0; i < VPCI_CONFIG_SIZE; i++) {
 		uint8_t fixed = (uint8_t)~(d->wmask[i] | (i == PCI_STATUS ? PCI_STATUS_INTX : 0));
 
 		if ((cfg[i] ^ d->cfg[i]) & fixed)
 			return -RAY_EINVAL;
 	}
-	flags = spin_lock_irqsave(&d->vm->platform->pci->lock);
-	memcpy(d->cfg, cfg, sizeof(cfg));
+	return 0;
+}
+
+void vpci_dev_apply(struct vpci_dev *d, const uint8_t *cfg)
+{
+	uint64_t flags = spin_lock_irqsave(&d->vm->platform->pci->lock);
+
+	memcpy(d->cfg, cfg, sizeof(d->cfg));
 	bars_update(d);
 	spin_unlock_irqrestore(&d->vm->platform->pci->lock, flags);
-	return 0;
 }
 
 void vpci_dev_reset(struct vpci_dev *d)

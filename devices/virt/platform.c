@@ -4,7 +4,9 @@
  */
 #include "devices/virt/platform.h"
 
+#include "devices/virt/attach.h"
 #include "devices/virt/firmware.h"
+#include "devices/virt/io.h"
 #include "devices/virt/virt.h"
 #include "hv/platform.h"
 #include "kernel/lib/err.h"
@@ -20,20 +22,29 @@ static int platform_create(struct vm *vm)
 	vm->platform = kzalloc(sizeof(*vm->platform), MEM_VDEV);
 	if (!vm->platform)
 		return -RAY_ENOMEM;
+	vm->platform->io = vio_create(vm);
+	if (!vm->platform->io)
+		return -RAY_ENOMEM;
 	for (unsigned int i = 0; i < ARRAY_SIZE(devices) && !err; i++)
 		err = devices[i](vm);
 	if (!err && vm->def.testdev)
 		err = vtestdev_create(vm);
-	return err;
+	return err ? err : vattach_create_all(vm);
 }
 
 static void platform_destroy(struct vm *vm)
 {
+	if (vm->platform)
+		vio_destroy(vm->platform->io);
 	kfree(vm->platform);
 	vm->platform = NULL;
 }
 
 static const struct vplatform_ops platform_ops = {
+	.device_check = vattach_check,
+	.device_kind = vkind_name,
+	.open = vattach_open_all,
+	.close = vattach_close_all,
 	.create = platform_create,
 	.firmware = firmware_write,
 	.destroy = platform_destroy,

@@ -40,9 +40,11 @@
 
 struct vpci;
 struct vpm;
+struct vio;
 
 /* vm->platform */
 struct vplatform {
+	struct vio *io; /* the I/O thread */
 	struct vpci *pci;
 	struct vpm *pm;
 };

@@ -82,11 +82,6 @@ void page_free(hpa_t page, unsigned int order)
 	memset(hpa_to_va(page), 0, PAGE_SIZE << order);
 }
 
-void page_split(hpa_t page, unsigned int order, unsigned int to)
-{
-	assert(to < order && IS_ALIGNED(page.v, PAGE_SIZE << order));
-}
-
 void page_free_dirty(hpa_t page, unsigned int order)
 {
 	page_free(page, order);
@@ -148,31 +143,8 @@ void epoch_call(struct epoch_entry *e, void (*fn)(struct epoch_entry *e))
 
 /* fake_thread.h, included first, brings real switching. */
 #ifndef RAYOS_TESTS_HOST_FAKE_THREAD_H
-static uint64_t fake_now = 1000000000;
-/* What others do while the test sleeps / when a CPU is kicked; NULL: nothing. */
-static void (*fake_on_sleep)(void);
-static void (*fake_on_kick)(unsigned int cpu);
-
 void thread_yield(void)
 {
-}
-
-uint64_t time_now(void)
-{
-	return fake_now;
-}
-
-void thread_sleep_until(uint64_t deadline_ns)
-{
-	fake_now = deadline_ns;
-	if (fake_on_sleep != NULL)
-		fake_on_sleep();
-}
-
-void ipi_kick(unsigned int cpu)
-{
-	if (fake_on_kick != NULL)
-		fake_on_kick(cpu);
 }
 #endif
 
@@ -192,6 +164,7 @@ static __unused struct vm *fake_hv_vm(uint64_t memory, unsigned int vcpus)
 	vm->def.vcpus = vcpus;
 	vm->def.memory = memory;
 	list_init(&vm->vdevs);
+	list_init(&vm->attached);
 	assert(gmem_init(&vm->mem, fake_backend.stage2, false) == 0);
 	assert(gmem_add(&vm->mem, GPA(0), memory, GMEM_RAM) == 0);
 	assert(gbus_init(&vm->bus) == 0);

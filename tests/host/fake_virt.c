@@ -32,7 +32,6 @@ uint64_t fake_requests[VM_VCPU_MAX];
 enum vm_end fake_end;
 char fake_end_text[128];
 uint8_t *fake_ram;
-int fake_pins;
 
 static struct gbus_range *ports[RANGES_MAX], *mmio[RANGES_MAX];
 static struct timer *timers[TIMERS_MAX];
@@ -140,6 +139,41 @@ void waitq_sleep(uint64_t deadline_ns)
 	fake_time_advance(deadline_ns - fake_now_ns);
 }
 
+static int epochs; /* sections open */
+
+void epoch_enter(void)
+{
+	epochs++;
+}
+
+void epoch_leave(void)
+{
+	CHECK(epochs > 0);
+	epochs--;
+}
+
+void thread_yield(void)
+{
+	CHECK(!"nobody to yield to");
+}
+
+void mutex_init(struct mutex *m, enum lock_order order)
+{
+	*m = (struct mutex){.order = (uint16_t)order};
+}
+
+void mutex_lock(struct mutex *m)
+{
+	CHECK(!m->owner);
+	m->owner = (struct thread *)m;
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	CHECK(m->owner);
+	m->owner = NULL;
+}
+
 void epoch_synchronize(void)
 {
 }
@@ -148,6 +182,16 @@ void epoch_synchronize(void)
 uint64_t time_now(void)
 {
 	return fake_now_ns;
+}
+
+uint64_t time_tsc_to_ns(uint64_t tsc)
+{
+	return tsc / FAKE_TSC_PER_NS;
+}
+
+uint64_t time_tsc_hz(void)
+{
+	return FAKE_TSC_PER_NS * 1000000000ull;
 }
 
 uint64_t time_wall_ns(void)
@@ -298,6 +342,11 @@ int gbus_mmio_add(struct gbus *b, struct gbus_range *r)
 	return range_add(mmio, r);
 }
 
+void gbus_changed(struct gbus *b)
+{
+	b->generation++;
+}
+
 void gbus_port_del(struct gbus *b, struct gbus_range *r)
 {
 	(void)b;
@@ -310,6 +359,19 @@ void gbus_mmio_del(struct gbus *b, struct gbus_range *r)
 	range_del(mmio, r);
 }
 
+/* As hv/access.c has it: a window's inner range first. */
+static bool fast_access(struct gbus_range *r, struct vm *vm, struct gbus_access *a)
+{
+	uint64_t base = r->base;
+
+	if (r->inner)
+		r = r->inner(r, a->addr, a->size, &base);
+	if (!r || !(r->flags & GBUS_F_FAST))
+		return false;
+	a->offset = (uint32_t)(a->addr - base);
+	return r->fn(r, vm->vcpu[0], a, true);
+}
+
 static bool access_range(struct gbus_range **table, struct vm *vm, struct gbus_access *a)
 {
 	for (unsigned int i = 0; i < RANGES_MAX; i++) {
@@ -317,9 +379,9 @@ static bool access_range(struct gbus_range **table, struct vm *vm, struct gbus_a
 
 		if (!r || a->addr < r->base || a->addr + a->size > r->base + r->len)
 			continue;
-		a->offset = (uint32_t)(a->addr - r->base);
-		if ((r->flags & GBUS_F_FAST) && r->fn(r, vm->vcpu[0], a, true))
+		if (fast_access(r, vm, a))
 			return true;
+		a->offset = (uint32_t)(a->addr - r->base);
 		CHECK(r->fn(r, vm->vcpu[0], a, false));
 		return true;
 	}
@@ -369,44 +431,6 @@ void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
 	if (gpa.v > FAKE_RAM_SIZE || len > FAKE_RAM_SIZE - gpa.v)
 		return NULL;
 	return fake_ram + gpa.v;
-}
-
-void *gmem_ptr_write_slow(struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	return gmem_ptr(m, gpa, len);
-}
-
-/* All of it is there, always. */
-bool gmem_absent(const struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	(void)m;
-	(void)gpa;
-	(void)len;
-	return false;
-}
-
-int gmem_populate(struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	return gmem_ptr(m, gpa, len) ? 0 : -RAY_EFAULT;
-}
-
-int gmem_pin(struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	if (!gmem_ptr(m, gpa, len))
-		return -RAY_EFAULT;
-	fake_pins++;
-	return 0;
-}
-
-void gmem_unpin(struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	CHECK(gmem_ptr(m, gpa, len) && fake_pins > 0);
-	fake_pins--;
-}
-
-int vcpu_pin(struct vcpu *v, gpa_t gpa, uint64_t len)
-{
-	return gmem_pin(&v->vm->mem, gpa, len);
 }
 
 int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len)
@@ -499,6 +523,7 @@ struct vm *fake_vm_create(unsigned int cpus)
 	memset(fake_kicks, 0, sizeof(fake_kicks));
 	memset(fake_requests, 0, sizeof(fake_requests));
 	list_init(&vm->vdevs);
+	list_init(&vm->attached);
 	strlcpy(vm->def.name, "fake", sizeof(vm->def.name));
 	vm->def.memory = FAKE_RAM_SIZE;
 	vm->def.vcpus = cpus;
@@ -532,7 +557,6 @@ void fake_vm_destroy(struct vm *vm)
 		d->ops->destroy(d);
 	CHECK(list_empty(&vm->vdevs));
 	CHECK(timer_first() == NULL);
-	CHECK(fake_pins == 0);
 	CHECK(fake_allocs_live == 0);
 	for (unsigned int i = 0; i < RANGES_MAX; i++)
 		CHECK(!ports[i] && !mmio[i]);

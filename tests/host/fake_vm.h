@@ -219,8 +219,47 @@ static int firmware(struct vm *vm)
 	return 0;
 }
 
+static unsigned int opened;
+
+static int device_check(const char *kind, const char *spec, char *why, size_t why_len)
+{
+	if (strcmp(kind, "toy") != 0)
+		return -RAY_ENOENT;
+	if (strcmp(spec, "broken") != 0)
+		return 0;
+	snprintf(why, why_len, "toy: broken");
+	return -RAY_EINVAL;
+}
+
+static const char *device_kind(unsigned int n)
+{
+	return n == 0 ? "toy" : NULL;
+}
+
+static int platform_open(struct vm *vm, char *why, size_t why_len)
+{
+	(void)vm;
+	(void)why;
+	(void)why_len;
+	opened = 1;
+	return 0;
+}
+
+static void platform_close(struct vm *vm)
+{
+	(void)vm;
+	opened = 0;
+}
+
 static const struct vplatform_ops platform = {
-	platform_create, firmware, platform_destroy, power_button,
+	.device_check = device_check,
+	.device_kind = device_kind,
+	.open = platform_open,
+	.close = platform_close,
+	.create = platform_create,
+	.firmware = firmware,
+	.destroy = platform_destroy,
+	.power_button = power_button,
 };
 
 /* --- the smallest guest: a Multiboot kernel that the script plays --- */

@@ -5,6 +5,11 @@
  * devices/virt/rtc.c devices/virt/rtc_date.c devices/virt/pm.c devices/virt/pci.c
  * devices/virt/pci_dev.c devices/virt/ports.c devices/virt/testdev.c devices/virt/platform.c
  * devices/virt/firmware.c devices/virt/acpi.c devices/virt/smbios.c
+ * tests/host/fake_virtio.c devices/virt/attach.c devices/virt/spec.c devices/virt/handler.c
+ * devices/virt/virtio/device.c devices/virt/virtio/pci.c devices/virt/virtio/msix.c
+ * devices/virt/virtio/virtq.c devices/virt/virtio/chain.c devices/virt/virtio/state.c
+ * security/quota.c kernel/lib/bucket.c kernel/lib/parse.c kernel/lib/fmt.c kernel/lib/sink.c
+ * kernel/lib/err.c kernel/lib/muldiv.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* The machine as a whole: built, failing at every allocation, and each device's small ports. */
@@ -392,7 +397,7 @@ static void test_pci_intx(void **state)
 
 static void test_pci_save_restore(void **state)
 {
-	uint8_t one[512], two[512];
+	uint8_t one[512], two[512], cfg[VPCI_CONFIG_SIZE];
 	struct state_buf b = {.data = one, .cap = sizeof(one)};
 
 	(void)state;
@@ -404,14 +409,15 @@ static void test_pci_save_restore(void **state)
 	vpci_unplug(&pdev);
 	pdev_init();
 	assert_int_equal(vpci_plug(vm, &pdev, 3), 0);
-	assert_int_equal(vpci_dev_load(&pdev, &b), 0);
+	assert_int_equal(vpci_dev_decode(&pdev, &b, cfg), 0);
+	vpci_dev_apply(&pdev, cfg);
 	assert_int_equal(fake_mmio_read(vm, 0xe0000000, 4), 0x1122);
 	vpci_dev_reset(&pdev);
 	assert_int_equal(fake_mmio_read(vm, 0xe0000000, 4), 0xffffffff);
 	memcpy(two, one, sizeof(one));
 	two[0]++; /* another vendor */
 	b = (struct state_buf){.data = two, .cap = b.len, .len = b.len};
-	assert_int_equal(vpci_dev_load(&pdev, &b), -RAY_EINVAL);
+	assert_int_equal(vpci_dev_decode(&pdev, &b, cfg), -RAY_EINVAL);
 	vpci_unplug(&pdev);
 }
 

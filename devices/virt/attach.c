@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/virt/attach.h"
+
+#include <string.h>
+
+#include "devices/virt/virt.h"
+#include "devices/virt/virtio/virtio.h"
+#include "kernel/lib/err.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/marker.h"
+#include "kernel/mm/heap.h"
+
+extern const struct vkind *const __start_rayos_vkinds[];
+extern const struct vkind *const __stop_rayos_vkinds[];
+
+const char *vkind_name(unsigned int n)
+{
+	const struct vkind *const *k = __start_rayos_vkinds + n;
+
+	return k < __stop_rayos_vkinds ? (*k)->name : NULL;
+}
+
+const struct vkind *vkind_get(unsigned int n)
+{
+	const struct vkind *const *k = __start_rayos_vkinds + n;
+
+	return k < __stop_rayos_vkinds ? *k : NULL;
+}
+
+const struct vkind *vkind_find(const char *name)
+{
+	for (const struct vkind *const *k = __start_rayos_vkinds; k < __stop_rayos_vkinds; k++) {
+		if (strcmp((*k)->name, name) == 0)
+			return *k;
+	}
+	return NULL;
+}
+
+/* Put what is being talked about before the reason: "disk: unknown option ...". */
+static void why_prefix(const char *what, char *why, size_t why_len)
+{
+	char text[160];
+
+	strlcpy(text, why, sizeof(text));
+	ray_snprintf(why, why_len, "%s: %s", what, text);
+}
+
+static int spec_open(const struct vkind *k, struct vattach *a, const char *text, char *why,
+		     size_t why_len)
+{
+	struct spec spec;
+	int err = spec_parse(&spec, text, why, why_len);
+
+	if (!err)
+		err = k->open(NULL, &spec, why, why_len);
+	if (!err)
+		err = spec_all_used(&spec, k->options, why, why_len);
+	if (!err && a)
+		err = k->open(a, &spec, why, why_len);
+	if (err)
+		why_prefix(a ? a->name : k->name, why, why_len);
+	return err;
+}
+
+int vattach_check(const char *kind, const char *spec, char *why, size_t why_len)
+{
+	const struct vkind *k = vkind_find(kind);
+
+	return k ? spec_open(k, NULL, spec, why, why_len) : -RAY_ENOENT;
+}
+
+/* The smallest numbers nobody has: an id of its own in the VM, an index among its kind. */
+static void number(struct vm *vm, struct vattach *a)
+{
+	const struct vattach *o;
+	bool again = true;
+
+	while (again) {
+		again = false;
+		list_for_each_entry(o, &vm->attached, node) {
+			if (o->id == a->id) {
+				a->id++;
+				again = true;
+			}
+			if (o->kind == a->kind && o->index == a->index) {
+				a->index++;
+				again = true;
+			}
+		}
+	}
+	ray_snprintf(a->name, sizeof(a->name), "%s%u", a->kind->name, a->index);
+}
+
+static int attach_open(struct vm *vm, const char *kind, const char *text, struct vattach **out,
+		       char *why, size_t why_len)
+{
+	const struct vkind *k = vkind_find(kind);
+	struct vattach *a;
+	int err;
+
+	if (!k) {
+		ray_snprintf(why, why_len, "no kind of device is '%s'; see `device handlers`", kind);
+		return -RAY_ENOENT;
+	}
+	a = kzalloc(sizeof(*a), MEM_VDEV);
+	if (!a) {
+		ray_snprintf(why, why_len, "%s: %s", kind, ray_strerror(-RAY_ENOMEM));
+		return -RAY_ENOMEM;
+	}
+	a->kind = k;
+	a->vm = vm;
+	a->slot = -1;
+	strlcpy(a->spec, text, sizeof(a->spec));
+	number(vm, a);
+	vhandler_init(&a->handler, vm->id, k->policy, a->index);
+	if (k->single && a->index > 0) {
+		ray_snprintf(why, why_len, "%s: a VM has one at most", kind);
+		err = -RAY_EEXIST;
+	} else {
+		err = spec_open(k, a, text, why, why_len);
+	}
+	if (err) {
+		kfree(a);
+		return err;
+	}
+	list_add_tail(&a->node, &vm->attached);
+	*out = a;
+	return 0;
+}
+
+static void attach_close(struct vattach *a)
+{
+	list_del(&a->node);
+	a->kind->close(a);
+	kfree(a);
+}
+
+void vattach_close_all(struct vm *vm)
+{
+	while (!list_empty(&vm->attached))
+		attach_close(list_last_entry(&vm->attached, struct vattach, node));
+}
+
+int vattach_open_all(struct vm *vm, char *why, size_t why_len)
+{
+	struct vattach *a;
+	int err = 0;
+
+	if (!list_empty(&vm->attached))
+		return 0; /* a reset */
+	for (uint32_t i = 0; i < vm->def.dev_count && !err; i++)
+		err = attach_open(vm, vm->def.dev[i].kind, vm->def.dev[i].spec, &a, why, why_len);
+	if (err)
+		vattach_close_all(vm);
+	return err;
+}
+
+static int attach_create(struct vattach *a)
+{
+	bool first = a->slot < 0;
+	struct virtio_dev *d;
+	int err = a->kind->create(a, &d);
+
+	if (err)
+		return err;
+	err = virtio_dev_plug(d);
+	if (err) {
+		virtio_dev_destroy(d);
+		return err;
+	}
+	if (first)
+		marker_print(MARKER_DEVICE_ATTACHED, "vm=%s device=%s slot=%d", a->vm->def.name,
+			     a->name, a->slot);
+	return 0;
+}
+
+int vattach_create_all(struct vm *vm)
+{
+	struct vattach *a;
+	int err = 0;
+
+	list_for_each_entry(a, &vm->attached, node) {
+		err = attach_create(a);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+int vattach_add(struct vm *vm, const char *kind, const char *spec, struct vattach **out, char *why,
+		size_t why_len)
+{
+	int err = attach_open(vm, kind, spec, out, why, why_len);
+
+	if (err)
+		return err;
+	err = attach_create(*out);
+	if (err) {
+		ray_snprintf(why, why_len, "%s: %s", (*out)->name, ray_strerror(err));
+		attach_close(*out);
+	}
+	return err;
+}
+
+void vattach_remove(struct vattach *a)
+{
+	char name[VATTACH_NAME_MAX];
+	struct vm *vm = a->vm;
+
+	memcpy(name, a->name, sizeof(name));
+	if (a->dev)
+		virtio_dev_destroy(a->dev);
+	attach_close(a);
+	marker_print(MARKER_DEVICE_DETACHED, "vm=%s device=%s", vm->def.name, name);
+}
+
+struct vattach *vattach_find(struct vm *vm, const char *name)
+{
+	struct vattach *a;
+
+	list_for_each_entry(a, &vm->attached, node) {
+		if (strcmp(a->name, name) == 0)
+			return a;
+	}
+	return NULL;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The devices a VM was given: from the lines of its definition (`disk = ...`, `net = ...`) or by
+ * `vm attach`. An attachment lives from the VM's start to its end; a reset or a rebuild
+ * destroys and makes the device anew, but the back end (a disk's data, a port on a switch),
+ * its counters and quotas stay.
+ * Owns: kinds, attachments. Must not know: what a kind does.
+ * Locking: vm->lock.
+ */
+#ifndef RAYOS_DEVICES_VIRT_ATTACH_H
+#define RAYOS_DEVICES_VIRT_ATTACH_H
+
+#include "devices/virt/handler.h"
+#include "devices/virt/spec.h"
+#include "kernel/lib/list.h"
+#include "kernel/lib/types.h"
+
+struct vm;
+struct vattach;
+struct virtio_dev;
+
+#define VATTACH_NAME_MAX 16u
+
+/* One kind of device; VKIND() registers it. */
+struct vkind {
+	const char *name;    /* the key in definitions, "disk" */
+	const char *summary; /* for `device handlers`: what it is */
+	const char *options; /* what its specification may hold, for errors and help */
+	const char *example; /* a specification that works, "ram=64M" */
+	enum policy_device policy;
+	bool single;         /* at most one for each VM */
+	const struct vhandler_verb_name *verbs; /* what is counted apart, ends with a NULL name */
+	/**
+	 * Read the specification and, unless @a is NULL (a check only), make the back end: set
+	 * a->back and the quota of a->handler. spec_all_used() is the caller's.
+	 * Context: thread, vm->lock. Returns: 0 or -RAY_E* with @why. Trust: the specification
+	 */
+	int (*open)(struct vattach *a, struct spec *s, char *why, size_t why_len);
+	/** Give the back end back. No device is there any more. Context: thread, vm->lock. */
+	void (*close)(struct vattach *a);
+	/** Make a device on the back end, ready to be plugged. Context: thread, vm->lock. */
+	int (*create)(struct vattach *a, struct virtio_dev **out);
+	/** A row of details for `device status`, "64 MiB ram, read-only". May be NULL. */
+	void (*describe)(struct vattach *a, char *buf, size_t len);
+};
+
+#define VKIND(ident)                                                                               \
+	static const struct vkind *const vkind_ptr_##ident                                         \
+		__attribute__((used, section("rayos_vkinds"))) = &vkind_##ident
+
+struct vattach {
+	struct list_head node;  /* vm->attached */
+	const struct vkind *kind;
+	struct vm *vm;
+	uint32_t id;            /* 0.., unique in the VM while it is up: the records' instance */
+	uint32_t index;         /* 0.., among those of its kind */
+	char name[VATTACH_NAME_MAX]; /* "disk0" */
+	char spec[VM_DEV_SPEC_MAX];
+	int slot;               /* PCI slot, -1: not plugged yet */
+	void *back;             /* the kind's */
+	struct virtio_dev *dev; /* while plugged */
+	struct vhandler handler;
+};
+
+/** The kind of that name, NULL: none. */
+const struct vkind *vkind_find(const char *name);
+
+/** Check a line of a definition without making anything. */
+int __must_check vattach_check(const char *kind, const char *spec, char *why, size_t why_len);
+/** Open everything the definition names, when the VM starts. On failure nothing is left. */
+int __must_check vattach_open_all(struct vm *vm, char *why, size_t why_len);
+/** Close all, when the VM has ended. Devices are gone by then. */
+void vattach_close_all(struct vm *vm);
+/** Create and plug the devices of all attachments. */
+int __must_check vattach_create_all(struct vm *vm);
+/** The n-th kind and its name, NULL behind the last. */
+const struct vkind *vkind_get(unsigned int n);
+const char *vkind_name(unsigned int n);
+
+/** `vm attach`: open, create, plug while the VM is up. On success *out. */
+int __must_check vattach_add(struct vm *vm, const char *kind, const char *spec,
+			     struct vattach **out, char *why, size_t why_len);
+/** `vm detach`: off the bus at once, as when a card is pulled. */
+void vattach_remove(struct vattach *a);
+/** By name ("disk0"); NULL: none. */
+struct vattach *vattach_find(struct vm *vm, const char *name);
+
+#endif

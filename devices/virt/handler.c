@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/virt/handler.h"
+
+#include <string.h>
+
+#include "kernel/time/time.h"
+
+void vhandler_init(struct vhandler *h, uint32_t vm, enum policy_device device,
+		   unsigned int instance)
+{
+	const struct quota_limits none = {0};
+
+	memset(h, 0, sizeof(*h));
+	h->vm = vm;
+	h->device = device;
+	h->instance = (uint16_t)instance;
+	quota_init(&h->quota, &none, time_tsc_hz());
+}
+
+void vhandler_limit(struct vhandler *h, const struct quota_limits *limits)
+{
+	quota_set(&h->quota, limits, time_tsc_hz());
+}
+
+enum vhandler_verdict vhandler_refuse(struct vhandler *h, enum policy_verb verb)
+{
+	__atomic_fetch_add(&h->denied, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->count[verb].errors, 1, __ATOMIC_RELAXED);
+	return VHANDLER_DENIED;
+}
+
+uint64_t vhandler_percentile(const struct vhandler *h, unsigned int percent)
+{
+	uint64_t total = 0, seen = 0;
+
+	for (unsigned int i = 0; i < VHANDLER_BUCKETS; i++)
+		total += h->latency[i];
+	for (unsigned int i = 0; total && i < VHANDLER_BUCKETS; i++) {
+		seen += h->latency[i];
+		/* Rounded up: the slowest one counts for 99.9 % of a thousand. */
+		if (seen * 100 >= total * percent)
+			return time_tsc_to_ns(BIT(i));
+	}
+	return 0;
+}

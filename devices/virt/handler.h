@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every operation of a guest on a device goes through: policy, quota, counters and a
+ * histogram of how long it took.
+ * Owns: the numbers of one attachment, over resets and rebuilds. Must not know: devices.
+ * Locking: none; counters and buckets are atomic. Context: any but NMI.
+ *
+ *	switch (vhandler_admit(h, VERB, bytes, now, &when)) {
+ *	case VHANDLER_GO: ... do it; vhandler_done(h, VERB, bytes, now, ok);
+ *	case VHANDLER_WAIT: return virtq_wait_until(q, when);
+ *	case VHANDLER_DENIED: ... the device's own error
+ *	}
+ */
+#ifndef RAYOS_DEVICES_VIRT_HANDLER_H
+#define RAYOS_DEVICES_VIRT_HANDLER_H
+
+#include "kernel/arch/cpu.h"
+#include "kernel/lib/types.h"
+#include "security/policy.h"
+#include "security/quota.h"
+
+#define VHANDLER_BUCKETS 40u /* of TSC ticks, by powers of two; the last is open */
+
+/* An operation that is counted by itself: the name people see, the verb the policy sees. */
+struct vhandler_verb_name {
+	const char *name;
+	enum policy_verb verb;
+};
+
+struct vhandler_count {
+	uint64_t ops, bytes, errors;
+};
+
+struct vhandler {
+	uint32_t vm;       /* its id */
+	uint16_t instance; /* which of its kind */
+	enum policy_device device;
+	struct vhandler_count count[POLICY_VERBS];
+	uint64_t denied;    /* by policy */
+	uint64_t malformed; /* times the driver broke the protocol */
+	uint64_t latency[VHANDLER_BUCKETS];
+	struct quota quota; /* counts what was put off and refused itself */
+};
+
+enum vhandler_verdict { VHANDLER_GO, VHANDLER_WAIT, VHANDLER_DENIED };
+
+/** Without limits; a kind's open() sets its own with vhandler_limit(). */
+void vhandler_init(struct vhandler *h, uint32_t vm, enum policy_device device,
+		   unsigned int instance);
+/** Limits anew. Context: nobody is being admitted. */
+void vhandler_limit(struct vhandler *h, const struct quota_limits *limits);
+
+/** vhandler_admit() for who is refused. */
+enum vhandler_verdict vhandler_refuse(struct vhandler *h, enum policy_verb verb);
+
+/**
+ * May this operation be done now?
+ * @bytes  of data; @now TSC ticks
+ * Returns: GO (taken from the quota), WAIT (until TSC tick *when), DENIED (counted)
+ * Trust:   @bytes is the guest's
+ */
+static inline enum vhandler_verdict vhandler_admit(struct vhandler *h, enum policy_verb verb,
+						   uint64_t bytes, uint64_t now, uint64_t *when)
+{
+	const struct policy_op op = {.vm = h->vm, .instance = h->instance,
+				     .device = (uint8_t)h->device, .verb = (uint8_t)verb,
+				     .amount = bytes};
+
+	if (unlikely(!policy_allows(&op)))
+		return vhandler_refuse(h, verb);
+	*when = quota_check(&h->quota, now, 1, bytes);
+	return likely(*when == 0) ? VHANDLER_GO : VHANDLER_WAIT;
+}
+
+/** An operation admitted at TSC tick @start is over. */
+static inline void vhandler_done(struct vhandler *h, enum policy_verb verb, uint64_t bytes,
+				 uint64_t start, bool ok)
+{
+	struct vhandler_count *c = &h->count[verb];
+	uint64_t ticks = rdtsc() - start;
+	unsigned int bucket = ticks ? 64u - (unsigned int)__builtin_clzll(ticks) : 0;
+
+	__atomic_fetch_add(&c->ops, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&c->bytes, bytes, __ATOMIC_RELAXED);
+	if (unlikely(!ok))
+		__atomic_fetch_add(&c->errors, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->latency[MIN(bucket, VHANDLER_BUCKETS - 1)], 1, __ATOMIC_RELAXED);
+}
+
+/**
+ * How long at most did @percent of all operations take?
+ * Returns: nanoseconds, the upper end of the histogram's bucket; 0 when there were none
+ */
+uint64_t vhandler_percentile(const struct vhandler *h, unsigned int percent);
+
+#endif
