@@ -22,6 +22,7 @@ include scripts/mk/kernel.mk
 -include boot/boot.mk
 include scripts/mk/guests.mk
 include scripts/mk/image.mk
+include scripts/mk/guestimg.mk
 include scripts/mk/tests.mk
 include scripts/mk/help.mk
 

@@ -2,13 +2,13 @@
 # build/rayos.iso: loader, kernel and the demo guest on one bootable image.
 
 GUEST := $(O)/guest
-GUEST_MODULES := $(DEPS)/linux/button.ko $(DEPS)/linux/evdev.ko
 
-$(GUEST)/initrd.img: scripts/mkinitrd scripts/guest/init $(DEPS)/busybox/busybox $(GUEST_MODULES)
+$(GUEST)/initrd.img: scripts/mkinitrd scripts/guest/init $(DEPS)/busybox/busybox \
+		$(DEPS)/linux/modules/order
 	$(call say,INITRD,$@)
 	@mkdir -p $(@D)
 	$(Q)scripts/mkinitrd --busybox $(DEPS)/busybox/busybox --init scripts/guest/init \
-		$(GUEST_MODULES:%=--module %) -o $@
+		--modules $(DEPS)/linux/modules -o $@
 
 .PHONY: iso
 iso: $(O)/rayos.iso

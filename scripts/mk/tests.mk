@@ -111,20 +111,20 @@ cov: cov-build
 
 # Boot tests drive the image in the emulators; T=expression selects as pytest -k does.
 .PHONY: boot-test test lint
-boot-test: iso guests
+boot-test: iso guests guest-images
 	$(Q)$(PYTHON) -m pytest tests/boot $(if $(T),-k '$(T)')
 
 # What CI runs. The sub-makes report by themselves; the image is built first so that a broken
 # build says so once.
-test: iso guests
+test: iso guests guest-images
 	$(Q)scripts/run-tests
 
 lint:
 	$(Q)scripts/lint $(if $(LITE),--lite)
 
 .PHONY: bench soak
-bench: iso guests
+bench: iso guests guest-images
 	$(Q)scripts/bench $(BENCH_ARGS)
 
-soak: iso guests
+soak: iso guests guest-images
 	$(Q)scripts/soak $(SOAK_ARGS)

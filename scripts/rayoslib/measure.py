@@ -84,12 +84,13 @@ def make_image(folder, conf, *modules):
 
 def make_initrd(folder):
     """The measured guest's: busybox and our init, brought to its exact size by a file."""
-    output, padding = folder / "initrd.img", folder / "padding"
+    output, padding = folder / "initrd.img", folder / "modules" / "padding"
+    padding.parent.mkdir()
     for size in (0, None):
         padding.write_bytes(b"\0" * (INITRD_BYTES - output.stat().st_size if size is None else 0))
         subprocess.run([TOP / "scripts/mkinitrd", "--busybox", TOP / "build/deps/busybox/busybox",
-                        "--init", TOP / "tests/bench/init", "--module", padding, "-o", output],
-                       check=True)
+                        "--init", TOP / "tests/bench/init", "--tree", f"lib/modules={padding.parent}",
+                        "-o", output], check=True)
     if output.stat().st_size != INITRD_BYTES:
         raise NotMeasured(f"the initrd has {output.stat().st_size} bytes, not {INITRD_BYTES}")
     return output
