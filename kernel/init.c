@@ -34,6 +34,7 @@
 #include "kernel/smbios/smbios.h"
 #include "kernel/symbols.h"
 #include "kernel/time/time.h"
+#include "net/switch.h"
 #include "shell/session.h"
 #include "version.h"
 
@@ -184,6 +185,7 @@ static const struct init_step steps[] = {
 	{ "pci", pci_init, false },
 	{ "power", init_power, false },
 	{ "subsystems", init_done, false },
+	{ "network", net_init, false },
 	{ "hypervisor", hv_init, false },
 	{ "guest devices", virt_init, false },
 	{ "machines", vm_conf_init, false },

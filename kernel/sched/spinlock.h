@@ -18,6 +18,7 @@ enum lock_order {
 	LOCK_ORDER_VQUEUE = 40,
 	LOCK_ORDER_VQUEUE_PEER = 45, /* the queue another VM's frame goes into */
 	LOCK_ORDER_VIRQ = 50,
+	LOCK_ORDER_NET = 55,
 	LOCK_ORDER_DRIVER = 60,
 	LOCK_ORDER_PCI = 70,
 	LOCK_ORDER_IRQ = 80,

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/frame.h"
+
+#include "kernel/lib/fmt.h"
+
+void net_cursor_next(struct net_cursor *c)
+{
+	c->at = (const uint8_t *)c->next->p + c->skip;
+	c->left = c->next->len - c->skip;
+	c->skip = 0;
+	c->next++;
+	c->seg_left--;
+}
+
+void net_cursor_copy_slow(struct net_cursor *c, uint8_t *dst, uint32_t n)
+{
+	while (n > c->left) {
+		memcpy(dst, c->at, c->left);
+		dst += c->left;
+		n -= c->left;
+		net_cursor_next(c);
+	}
+	memcpy(dst, c->at, n);
+	c->at += n;
+	c->left -= n;
+}
+
+/* Bytes of the segments behind @skip; NET_FRAME_MAX + 1 when they are more than that. */
+static uint32_t segs_length(const struct net_seg *seg, uint32_t count, uint32_t skip)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		sum += seg[i].len;
+	if (sum < skip)
+		return 0;
+	return (uint32_t)MIN(sum - skip, NET_FRAME_MAX + 1ull);
+}
+
+int net_frame_init(struct net_frame *f, uint8_t *head, const struct net_seg *seg, uint32_t count,
+		   uint32_t skip)
+{
+	uint32_t len = segs_length(seg, count, skip);
+	uint32_t head_len = MIN(len, NET_HEAD_MAX);
+	struct net_cursor c;
+
+	if (len < NET_ETH_HLEN)
+		return -RAY_EPROTO;
+	if (len > NET_FRAME_MAX)
+		return -RAY_E2BIG;
+	while (skip >= seg->len) {
+		skip -= seg->len;
+		seg++;
+		count--;
+	}
+	c = (struct net_cursor){.next = seg, .seg_left = count, .skip = skip};
+	net_cursor_next(&c);
+	net_cursor_copy(&c, head, head_len);
+	*f = (struct net_frame){
+		.head = head,
+		.head_len = head_len,
+		.len = len,
+		.seg = c.next - 1,
+		.seg_count = c.seg_left + 1,
+		.seg_skip = c.next[-1].len - c.left,
+	};
+	return 0;
+}
+
+void net_mac_format(char out[NET_MAC_TEXT], uint64_t mac)
+{
+	uint8_t b[6];
+
+	net_mac_store(b, mac);
+	ray_snprintf(out, NET_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3],
+		     b[4], b[5]);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -RAY_EINVAL;
+}
+
+int net_mac_parse(const char *text, size_t len, uint64_t *out)
+{
+	uint8_t b[6];
+
+	if (len != NET_MAC_TEXT - 1)
+		return -RAY_EINVAL;
+	for (size_t i = 0; i < sizeof(b); i++, text += 3) {
+		int high = hex_digit(text[0]), low = hex_digit(text[1]);
+
+		if (high < 0 || low < 0 || (i + 1 < sizeof(b) && text[2] != ':'))
+			return -RAY_EINVAL;
+		b[i] = (uint8_t)(high << 4 | low);
+	}
+	*out = net_mac_load(b);
+	return 0;
+}
