@@ -3,13 +3,7 @@
 
 #include <string.h>
 
-static inline uint64_t load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
+#include "kernel/lib/unaligned.h"
 
 static inline uint64_t add_carry(uint64_t sum, uint64_t v)
 {

@@ -3,15 +3,6 @@
 
 #include "kernel/lib/fmt.h"
 
-void net_cursor_next(struct net_cursor *c)
-{
-	c->at = (const uint8_t *)c->next->p + c->skip;
-	c->left = c->next->len - c->skip;
-	c->skip = 0;
-	c->next++;
-	c->seg_left--;
-}
-
 void net_cursor_copy_slow(struct net_cursor *c, uint8_t *dst, uint32_t n)
 {
 	while (n > c->left) {
@@ -41,29 +32,27 @@ int net_frame_init(struct net_frame *f, uint8_t *head, const struct net_seg *seg
 		   uint32_t skip)
 {
 	uint32_t len = segs_length(seg, count, skip);
-	uint32_t head_len = MIN(len, NET_HEAD_MAX);
-	struct net_cursor c;
+	struct net_cursor c = {.at = NULL};
 
-	if (len < NET_ETH_HLEN)
+	if (unlikely(len < NET_ETH_HLEN))
 		return -RAY_EPROTO;
-	if (len > NET_FRAME_MAX)
+	if (unlikely(len > NET_FRAME_MAX))
 		return -RAY_E2BIG;
-	while (skip >= seg->len) {
+	for (; skip >= seg->len; seg++, count--)
 		skip -= seg->len;
-		seg++;
-		count--;
-	}
-	c = (struct net_cursor){.next = seg, .seg_left = count, .skip = skip};
+	c.next = seg;
+	c.seg_left = count;
+	c.skip = skip;
 	net_cursor_next(&c);
-	net_cursor_copy(&c, head, head_len);
-	*f = (struct net_frame){
-		.head = head,
-		.head_len = head_len,
-		.len = len,
-		.seg = c.next - 1,
-		.seg_count = c.seg_left + 1,
-		.seg_skip = c.next[-1].len - c.left,
-	};
+	f->head = head;
+	f->head_len = MIN(len, NET_HEAD_MAX);
+	f->len = len;
+	net_cursor_copy(&c, head, f->head_len);
+	f->seg = c.next - 1;
+	f->seg_count = c.seg_left + 1;
+	f->seg_skip = f->seg->len - c.left;
+	f->flags = 0;
+	f->gso_type = NET_GSO_NONE;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 
 #include "kernel/lib/err.h"
 #include "kernel/lib/types.h"
+#include "kernel/lib/unaligned.h"
 #include "net/parse.h"
 
 /* The longest: a TSO frame of 64 KiB of IP behind Ethernet and two VLAN tags. */
@@ -47,12 +48,12 @@ struct net_frame {
 	uint32_t seg_count;
 	uint32_t seg_skip; /* bytes of the first segment that are not of the rest */
 
-	uint8_t flags;    /* NET_F_* */
-	uint8_t gso_type; /* NET_GSO_* */
-	uint16_t gso_size;
-	uint16_t hdr_len; /* with GSO: Ethernet to TCP header; set by net_offload_check() */
-	uint16_t csum_start, csum_offset;
-	uint8_t needs; /* NET_CAP_*; set by net_offload_check() */
+	uint8_t flags;     /* NET_F_* */
+	uint8_t gso_type;  /* NET_GSO_* */
+	uint16_t gso_size; /* with GSO: bytes of payload in a segment */
+	uint16_t hdr_len;  /* with GSO: Ethernet to TCP header; set by net_offload_check() */
+	uint16_t csum_start, csum_offset; /* with NET_F_NEEDS_CSUM */
+	uint8_t needs;                    /* NET_CAP_*; set by net_offload_check() */
 
 	struct net_parse parse; /* of the head; set by whoever takes the frame first */
 };
@@ -91,7 +92,14 @@ static inline void net_cursor_init(struct net_cursor *c, const struct net_frame 
 void net_cursor_copy_slow(struct net_cursor *c, uint8_t *dst, uint32_t n);
 
 /** The piece after this one becomes the present one. Pre: there is one. */
-void net_cursor_next(struct net_cursor *c);
+static inline void net_cursor_next(struct net_cursor *c)
+{
+	c->at = (const uint8_t *)c->next->p + c->skip;
+	c->left = c->next->len - c->skip;
+	c->skip = 0;
+	c->next++;
+	c->seg_left--;
+}
 
 /** Copy the next @n bytes to @dst. Pre: the frame has them. */
 static inline void net_cursor_copy(struct net_cursor *c, void *dst, uint32_t n)
@@ -113,21 +121,13 @@ static inline void net_cursor_copy(struct net_cursor *c, void *dst, uint32_t n)
 
 static inline uint64_t net_mac_load(const uint8_t *p)
 {
-	uint32_t low;
-	uint16_t high;
-
-	memcpy(&low, p, sizeof(low));
-	memcpy(&high, p + sizeof(low), sizeof(high));
-	return (uint64_t)high << 32 | low;
+	return (uint64_t)load16(p + 4) << 32 | load32(p);
 }
 
 static inline void net_mac_store(uint8_t *p, uint64_t mac)
 {
-	uint32_t low = (uint32_t)mac;
-	uint16_t high = (uint16_t)(mac >> 32);
-
-	memcpy(p, &low, sizeof(low));
-	memcpy(p + sizeof(low), &high, sizeof(high));
+	store32(p, (uint32_t)mac);
+	store16(p + 4, (uint16_t)(mac >> 32));
 }
 
 static inline uint64_t net_frame_dst(const struct net_frame *f)

@@ -75,7 +75,8 @@ static int bucket_insert(struct mac_bucket *b, uint64_t want, bool replace_fresh
 		uint64_t place = place_load(b, i);
 		uint32_t age = place ? mac_age(b, i, now) : UINT32_MAX;
 
-		if (place & MAC_OWN || age < oldest || (!replace_fresh && age <= MAC_AGE_MAX))
+		if (place & MAC_OWN || (way >= 0 && age <= oldest) ||
+		    (!replace_fresh && age <= MAC_AGE_MAX))
 			continue;
 		oldest = age;
 		victim = place;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/offload.h"
 
+#include "kernel/lib/unaligned.h"
 #include "net/csum.h"
 
 /* RFC 9293, 3.1; RFC 768; RFC 791, 3.1; RFC 8200, 3. */
@@ -18,36 +19,6 @@
 #define IPV6_PAYLOAD  4u
 #define IPV6_SOURCE   8u
 #define IPV6_ADDRESS  16u
-
-static uint16_t get16(const uint8_t *p)
-{
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return __builtin_bswap16(v);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return __builtin_bswap32(v);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	uint16_t be = __builtin_bswap16((uint16_t)v);
-
-	memcpy(p, &be, sizeof(be));
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	uint32_t be = __builtin_bswap32(v);
-
-	memcpy(p, &be, sizeof(be));
-}
 
 static bool csum_place_ok(const struct net_frame *f)
 {
@@ -121,7 +92,7 @@ static void csum_complete(struct net_frame *f, uint8_t *head)
 	sum = net_csum_finish(&c);
 	if (sum == 0)
 		sum = 0xffff; /* the same number; to UDP 0 means none (RFC 768) */
-	memcpy(head + f->csum_start + f->csum_offset, &sum, sizeof(sum));
+	store16(head + f->csum_start + f->csum_offset, sum);
 	f->flags &= (uint8_t)~NET_F_NEEDS_CSUM;
 	f->csum_start = f->csum_offset = 0;
 	f->needs = 0;
@@ -134,7 +105,7 @@ struct segmenter {
 	uint32_t head_done; /* payload of the frame's head already in segments */
 	uint32_t left;      /* payload to come */
 	uint32_t seq;
-	uint32_t ip_id;
+	uint16_t ip_id;
 	struct net_csum addresses; /* their part of the pseudo header */
 	struct net_cursor at;      /* in the payload behind the head */
 	uint8_t head[NET_HEAD_MAX];
@@ -149,8 +120,8 @@ static void segmenter_init(struct segmenter *s, const struct net_frame *f)
 	s->hdr_len = f->hdr_len;
 	s->head_done = 0;
 	s->left = f->len - f->hdr_len;
-	s->seq = get32(f->head + p->l4_off + TCP_SEQ);
-	s->ip_id = get16(ip + IPV4_ID);
+	s->seq = load_be32(f->head + p->l4_off + TCP_SEQ);
+	s->ip_id = load_be16(ip + IPV4_ID);
 	s->addresses = (struct net_csum){.sum = 0};
 	if (p->l3 == NET_L3_IPV4)
 		net_csum_add(&s->addresses, ip + IPV4_SOURCE, 2 * IPV4_ADDRESS);
@@ -166,19 +137,17 @@ static void segment_ip(struct segmenter *s, uint32_t len)
 	const struct net_parse *p = &s->f->parse;
 	uint8_t *ip = s->head + p->l3_off;
 	struct net_csum c = {.sum = 0};
-	uint16_t sum;
 
 	len -= p->l3_off;
 	if (p->l3 == NET_L3_IPV6) {
-		put16(ip + IPV6_PAYLOAD, len - IPV6_HLEN);
+		store_be16(ip + IPV6_PAYLOAD, (uint16_t)(len - IPV6_HLEN));
 		return;
 	}
-	put16(ip + IPV4_TOTAL, len);
-	put16(ip + IPV4_ID, s->ip_id++);
-	put16(ip + IPV4_CSUM, 0);
+	store_be16(ip + IPV4_TOTAL, (uint16_t)len);
+	store_be16(ip + IPV4_ID, s->ip_id++);
+	store16(ip + IPV4_CSUM, 0);
 	net_csum_add(&c, ip, (uint32_t)p->l4_off - p->l3_off);
-	sum = net_csum_finish(&c);
-	memcpy(ip + IPV4_CSUM, &sum, sizeof(sum));
+	store16(ip + IPV4_CSUM, net_csum_finish(&c));
 }
 
 static void segment_tcp(struct segmenter *s, uint32_t len, bool first, bool last)
@@ -186,9 +155,8 @@ static void segment_tcp(struct segmenter *s, uint32_t len, bool first, bool last
 	uint32_t l4_off = s->f->parse.l4_off;
 	uint8_t *tcp = s->head + l4_off;
 	struct net_csum c = s->addresses;
-	uint16_t pseudo;
 
-	put32(tcp + TCP_SEQ, s->seq);
+	store_be32(tcp + TCP_SEQ, s->seq);
 	if (!first)
 		tcp[TCP_FLAGS] &= (uint8_t)~NET_TCP_CWR; /* says so once (RFC 3168, 6.1.2) */
 	if (!last)
@@ -196,8 +164,7 @@ static void segment_tcp(struct segmenter *s, uint32_t len, bool first, bool last
 	/* The pseudo header's sum; the field of the whole frame is not relied on. */
 	net_csum_add16(&c, NET_IP_TCP);
 	net_csum_add16(&c, (uint16_t)(len - l4_off));
-	pseudo = net_csum_fold(&c);
-	memcpy(tcp + TCP_CSUM, &pseudo, sizeof(pseudo));
+	store16(tcp + TCP_CSUM, net_csum_fold(&c));
 }
 
 /* The next segment: its headers and what of its payload lies in the frame's head are in s->head. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/parse.h"
 
-#include <string.h>
+#include "kernel/lib/unaligned.h"
 
 #define ETH_HLEN    14u
 #define VLAN_TAGS   2u
@@ -25,25 +25,9 @@ struct head {
 	uint32_t len; /* of the private copy */
 };
 
-static inline uint16_t be16(const uint8_t *p)
+static __force_inline bool holds(const struct head h, uint32_t off, uint32_t n)
 {
-	uint16_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return __builtin_bswap16(v);
-}
-
-static inline uint32_t word(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline bool holds(const struct head *h, uint32_t off, uint32_t n)
-{
-	return off + n <= h->len; /* both small: off <= NET_HEAD_MAX + 2 KiB */
+	return off + n <= h.len; /* both small: off <= NET_HEAD_MAX + 2 KiB */
 }
 
 static inline void bad(struct net_parse *out)
@@ -62,45 +46,49 @@ static inline uint32_t flow_hash(uint32_t addresses, uint32_t ports, uint32_t pr
 	return (uint32_t)((v * odd) >> 32);
 }
 
-static void parse_tcp(const struct head *h, uint32_t off, struct net_parse *out)
+static __force_inline void ports_set(struct net_parse *out, const uint8_t *p)
+{
+	out->sport = load_be16(p);
+	out->dport = load_be16(p + 2);
+}
+
+static __force_inline void parse_tcp(const struct head h, uint32_t off, struct net_parse *out)
 {
 	uint32_t hlen;
 
 	if (!holds(h, off, TCP_HLEN))
 		return bad(out);
-	hlen = (uint32_t)(h->p[off + 12] >> 4) * 4;
+	hlen = (uint32_t)(h.p[off + 12] >> 4) * 4;
 	if (hlen < TCP_HLEN || !holds(h, off, hlen))
 		return bad(out);
 	out->l4 = NET_L4_TCP;
-	out->sport = be16(h->p + off);
-	out->dport = be16(h->p + off + 2);
-	out->tcp_flags = h->p[off + 13];
+	ports_set(out, h.p + off);
+	out->tcp_flags = h.p[off + 13];
 	out->payload_off = (uint8_t)(off + hlen);
 }
 
-static void parse_udp(const struct head *h, uint32_t off, struct net_parse *out)
+static __force_inline void parse_udp(const struct head h, uint32_t off, struct net_parse *out)
 {
 	if (!holds(h, off, UDP_HLEN))
 		return bad(out);
 	out->l4 = NET_L4_UDP;
-	out->sport = be16(h->p + off);
-	out->dport = be16(h->p + off + 2);
+	ports_set(out, h.p + off);
 	out->payload_off = (uint8_t)(off + UDP_HLEN);
 }
 
-static void parse_icmp(const struct head *h, uint32_t off, struct net_parse *out)
+static void parse_icmp(const struct head h, uint32_t off, struct net_parse *out)
 {
 	if (!holds(h, off, ICMP_HLEN))
 		return bad(out);
 	out->l4 = NET_L4_ICMP;
-	out->sport = h->p[off];
-	out->dport = h->p[off + 1];
+	out->icmp_type = h.p[off];
+	out->icmp_code = h.p[off + 1];
 	out->payload_off = (uint8_t)(off + ICMP_HLEN);
 }
 
 /* What follows IP: @off is inside the head, @addresses the exclusive or of both. */
-static inline void parse_l4(const struct head *h, uint32_t off, uint32_t addresses,
-			    struct net_parse *out)
+static __force_inline void parse_l4(const struct head h, uint32_t off, uint32_t addresses,
+				    struct net_parse *out)
 {
 	uint32_t ports = 0;
 
@@ -114,39 +102,39 @@ static inline void parse_l4(const struct head *h, uint32_t off, uint32_t address
 			parse_icmp(h, off, out);
 	}
 	/* All parts of a packet go one way: only the first knows its ports. */
-	if ((out->l4 == NET_L4_TCP || out->l4 == NET_L4_UDP) && !(out->flags & NET_P_FRAGMENT))
+	if (likely(!(out->flags & NET_P_FRAGMENT)))
 		ports = (uint32_t)(out->sport ^ out->dport);
 	out->flow = flow_hash(addresses, ports, out->ip_proto);
 }
 
-static void parse_ipv4(const struct head *h, uint32_t len, struct net_parse *out)
+static __force_inline void parse_ipv4(const struct head h, uint32_t len, struct net_parse *out)
 {
-	const uint8_t *ip = h->p + out->l3_off;
+	const uint8_t *ip = h.p + out->l3_off;
 	uint32_t hlen, total, fragment;
 
 	out->l3 = NET_L3_IPV4;
 	if (!holds(h, out->l3_off, IPV4_HLEN))
 		return bad(out);
 	hlen = (ip[0] & 15u) * 4;
-	total = be16(ip + 2);
+	total = load_be16(ip + 2);
 	if (ip[0] >> 4 != 4 || hlen < IPV4_HLEN || !holds(h, out->l3_off, hlen) || total < hlen ||
 	    total > len - out->l3_off)
 		return bad(out);
 	out->ip_proto = ip[9];
-	fragment = be16(ip + 6);
+	fragment = load_be16(ip + 6);
 	/* More fragments, or an offset (RFC 791, 3.1). */
 	if (unlikely(fragment & 0x3fff))
 		out->flags |= fragment & 0x1fff ? NET_P_FRAGMENT | NET_P_LATER : NET_P_FRAGMENT;
-	parse_l4(h, out->l3_off + hlen, word(ip + 12) ^ word(ip + 16), out);
+	parse_l4(h, out->l3_off + hlen, load32(ip + 12) ^ load32(ip + 16), out);
 }
 
 /*
  * Pass over one extension header at *off. Returns whether *next was one and is whole.
  * A fragment header other than the first part's ends the search: no header follows it.
  */
-static bool ext_pass(const struct head *h, uint32_t *off, struct net_parse *out)
+static bool ext_pass(const struct head h, uint32_t *off, struct net_parse *out)
 {
-	const uint8_t *e = h->p + *off;
+	const uint8_t *e = h.p + *off;
 	uint32_t n;
 
 	switch (out->ip_proto) {
@@ -174,26 +162,27 @@ static bool ext_pass(const struct head *h, uint32_t *off, struct net_parse *out)
 	}
 	if (out->ip_proto == EXT_ROUTING)
 		out->flags |= NET_P_ROUTED;
-	if (out->ip_proto == EXT_FRAGMENT && be16(e + 2) & 0xfff9)
-		out->flags |= be16(e + 2) & 0xfff8 ? NET_P_FRAGMENT | NET_P_LATER : NET_P_FRAGMENT;
+	if (out->ip_proto == EXT_FRAGMENT && load_be16(e + 2) & 0xfff9)
+		out->flags |=
+			load_be16(e + 2) & 0xfff8 ? NET_P_FRAGMENT | NET_P_LATER : NET_P_FRAGMENT;
 	out->ip_proto = e[0];
 	*off += n;
 	return true;
 }
 
-static void parse_ipv6(const struct head *h, uint32_t len, struct net_parse *out)
+static __noinline void parse_ipv6(const struct head h, uint32_t len, struct net_parse *out)
 {
-	const uint8_t *ip = h->p + out->l3_off;
+	const uint8_t *ip = h.p + out->l3_off;
 	uint32_t off = out->l3_off + IPV6_HLEN, addresses = 0, passed = 0;
 
 	out->l3 = NET_L3_IPV6;
 	if (!holds(h, out->l3_off, IPV6_HLEN))
 		return bad(out);
-	if (ip[0] >> 4 != 6 || (uint32_t)be16(ip + 4) + IPV6_HLEN > len - out->l3_off)
+	if (ip[0] >> 4 != 6 || (uint32_t)load_be16(ip + 4) + IPV6_HLEN > len - out->l3_off)
 		return bad(out);
 	out->ip_proto = ip[6];
 	for (uint32_t i = 8; i < IPV6_HLEN; i += 4)
-		addresses ^= word(ip + i);
+		addresses ^= load32(ip + i);
 	while (ext_pass(h, &off, out)) {
 		if (++passed > EXT_HEADERS) {
 			bad(out);
@@ -207,7 +196,7 @@ static void parse_ipv6(const struct head *h, uint32_t len, struct net_parse *out
 	parse_l4(h, off, addresses, out);
 }
 
-static void parse_arp(const struct head *h, struct net_parse *out)
+static void parse_arp(const struct head h, struct net_parse *out)
 {
 	out->l3 = NET_L3_ARP;
 	if (!holds(h, out->l3_off, ARP_LEN))
@@ -216,7 +205,7 @@ static void parse_arp(const struct head *h, struct net_parse *out)
 }
 
 /* @off: of the EtherType. Returns the offset of what it names. */
-static uint32_t parse_tags(const struct head *h, struct net_parse *out)
+static __noinline uint32_t parse_tags(const struct head h, struct net_parse *out)
 {
 	uint32_t off = ETH_HLEN;
 
@@ -228,9 +217,9 @@ static uint32_t parse_tags(const struct head *h, struct net_parse *out)
 			break;
 		}
 		if (!(out->flags & NET_P_VLAN))
-			out->vlan = be16(h->p + off) & 0xfff;
+			out->vlan = load_be16(h.p + off) & 0xfff;
 		out->flags |= NET_P_VLAN;
-		out->ethertype = be16(h->p + off + 2);
+		out->ethertype = load_be16(h.p + off + 2);
 		off += 4;
 	}
 	return off;
@@ -241,17 +230,17 @@ void net_parse(const uint8_t *head, uint32_t head_len, uint32_t len, struct net_
 	const struct head h = {.p = head, .len = head_len};
 	uint32_t off = ETH_HLEN;
 
-	memset(out, 0, sizeof(*out));
-	out->ethertype = be16(head + 12);
+	*out = (struct net_parse){.l3 = NET_L3_OTHER};
+	out->ethertype = load_be16(head + 12);
 	if (unlikely(out->ethertype == NET_ETH_VLAN || out->ethertype == NET_ETH_QINQ))
-		off = parse_tags(&h, out);
+		off = parse_tags(h, out);
 	out->l3_off = out->payload_off = (uint8_t)off;
 	if (unlikely(out->flags & NET_P_BAD))
 		return;
 	if (likely(out->ethertype == NET_ETH_IPV4))
-		parse_ipv4(&h, len, out);
+		parse_ipv4(h, len, out);
 	else if (out->ethertype == NET_ETH_IPV6)
-		parse_ipv6(&h, len, out);
+		parse_ipv6(h, len, out);
 	else if (out->ethertype == NET_ETH_ARP)
-		parse_arp(&h, out);
+		parse_arp(h, out);
 }

@@ -58,9 +58,10 @@ struct net_parse {
 	uint8_t l4_off;      /* behind IP and its extensions; 0: not known */
 	uint8_t payload_off; /* behind all headers that were understood */
 	uint8_t tcp_flags;
+	uint8_t icmp_type, icmp_code;
 	uint16_t ethertype;    /* behind the tags */
 	uint16_t vlan;         /* VID of the outer tag */
-	uint16_t sport, dport; /* TCP and UDP; ICMP: type and code */
+	uint16_t sport, dport; /* of TCP and UDP */
 	uint32_t flow;         /* the same for both directions of a connection; 0 outside IP */
 };
 

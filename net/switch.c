@@ -217,45 +217,40 @@ static void flood(struct net_switch *sw, const struct net_port *from, const stru
 	}
 }
 
-/* Whether the frame may enter; parses it. */
-static inline int frame_admit(struct net_port *from, struct net_frame *f, enum net_drop *why)
+/* Whether the frame may enter; parses it. Returns NET_DROP_COUNT or why not. */
+static __force_inline enum net_drop frame_admit(struct net_port *from, struct net_frame *f)
 {
 	uint64_t src = net_frame_src(f);
 
-	*why = NET_DROP_LINK;
 	if (unlikely(!net_port_link(from)))
-		return -RAY_EIO;
-	*why = NET_DROP_MALFORMED;
+		return NET_DROP_LINK;
 	net_parse(f->head, f->head_len, f->len, &f->parse);
 	if (unlikely(net_offload_check(f) || src & NET_MAC_GROUP))
-		return -RAY_EPROTO;
-	*why = NET_DROP_FILTER;
+		return NET_DROP_MALFORMED;
 	if (unlikely(src != from->mac) &&
 	    (!(from->flags & NET_PORT_ANY_SOURCE) || mac_learn(&from->sw->macs, src, from->index)))
-		return -RAY_EPERM;
-	return net_filter_allows(from, NET_DIR_OUT, f) ? 0 : -RAY_EPERM;
+		return NET_DROP_FILTER;
+	return net_filter_allows(from, NET_DIR_OUT, f) ? NET_DROP_COUNT : NET_DROP_FILTER;
 }
 
 int net_send(struct net_port *from, struct net_frame *f, bool fast)
 {
 	struct net_switch *sw = from->sw;
 	uint64_t dst = net_frame_dst(f);
+	enum net_drop why = frame_admit(from, f);
 	struct net_port *to = NULL;
 	struct net_counts *n;
-	enum net_drop why;
 
-	if (unlikely(frame_admit(from, f, &why))) {
-		port_drop(from, why);
-		return 0;
-	}
-	if (likely(!(dst & NET_MAC_GROUP))) {
+	if (likely(why == NET_DROP_COUNT && !(dst & NET_MAC_GROUP))) {
 		int index = mac_find(&sw->macs, dst);
 
 		if (likely(index >= 0))
 			to = port_at(sw, (unsigned int)index);
+		if (unlikely(to == from))
+			why = NET_DROP_FILTER; /* no way out and in again */
 	}
-	if (unlikely(to == from)) {
-		port_drop(from, NET_DROP_FILTER);
+	if (unlikely(why != NET_DROP_COUNT)) {
+		port_drop(from, why);
 		return 0;
 	}
 	if (likely(to)) {

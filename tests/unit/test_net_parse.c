@@ -145,7 +145,7 @@ static void test_ipv6_extensions(void **state)
 		  0, 0, 0, 0, 1, 0, 1);
 	assert_int_equal(p.flags, NET_P_ROUTED);
 	assert_int_equal(p.l4, NET_L4_ICMP);
-	assert_int_equal(p.sport, 128);
+	assert_int_equal(p.icmp_type, 128);
 	assert_int_equal(p.l4_off, 14 + 40 + 8 + 8 + 16 + 12);
 	/* ICMP's number of IPv4 is another protocol here, and the other way round. */
 	p = PARSE(ETH(0x86dd), IPV6(8, 1), 8, 0, 0, 0, 0, 1, 0, 1);
@@ -186,7 +186,7 @@ static void test_vlan_arp_other(void **state)
 	assert_int_equal(p.flags, NET_P_VLAN);
 	assert_int_equal(p.vlan, 5);
 	assert_int_equal(p.l4, NET_L4_ICMP);
-	assert_int_equal(p.sport, 8);
+	assert_int_equal(p.icmp_type, 8);
 	assert_int_equal(p.l3_off, 18);
 	p = PARSE(ETH(0x88a8), 0, 7, 0x81, 0x00, 0, 9, 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1, 0, 0, 0, 0,
 		  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
