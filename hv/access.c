@@ -53,7 +53,7 @@ static struct gbus_range *mmio_search(struct vcpu *v, const struct gbus_access *
 				   .generation = generation_of(v->vm) };
 	struct gbus_range *r = gbus_mmio_find(&v->vm->bus, a->addr, a->size);
 
-	*fast = r != NULL && gmem_page_ptr(&v->vm->mem, GPA(limits.base)) == NULL &&
+	*fast = r != NULL && !gmem_covers(&v->vm->mem, GPA(limits.base)) &&
 		hit_note(&v->mmio_hit, r, a, &limits);
 	return r;
 }
@@ -102,7 +102,9 @@ static struct gbus_range *mmio_get(struct vcpu *v, const struct gbus_access *a)
 static void access_pinned(struct vcpu *v, struct gbus_access *a, struct gbus_range *r)
 {
 	a->offset = (uint32_t)(a->addr - r->base);
+	vcpu_away(v);
 	(void)r->fn(r, v, a, false); /* only fast calls may be refused */
+	vcpu_back(v);
 	gbus_range_put(r);
 }
 

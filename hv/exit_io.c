@@ -65,11 +65,12 @@ static const struct mov_form *mov_here(struct vcpu *v)
 	return likely(code != NULL && mov_form_matches(f, code)) ? f : NULL;
 }
 
-/* A page of RAM under the xAPIC's answers itself, and faults only while it is dirty-logged. */
+/* A page of RAM under the xAPIC's answers itself, and faults only while it is dirty-logged or
+ * absent. */
 static bool lapic_fast(struct vcpu *v, gpa_t gpa, bool write, uint64_t *data)
 {
 	uint32_t value = (uint32_t)*data;
-	bool done = gmem_page_ptr(&v->vm->mem, gpa) == NULL &&
+	bool done = !gmem_covers(&v->vm->mem, gpa) &&
 		    vlapic_mmio(v, (uint32_t)(gpa.v & (PAGE_SIZE - 1)), write, &value, true);
 
 	*data = value;
@@ -106,25 +107,22 @@ enum hv_disposition exit_stage2_fast(struct vcpu *v, struct hv_exit *e)
 	return HV_RESUME;
 }
 
-static bool dirty_fault(struct vcpu *v, const struct hv_exit *e)
+/* RAM faults while it is absent (it may have come by now) and when dirty-logged pages are
+ * written to. */
+static enum hv_disposition ram_fault(struct vcpu *v, const struct hv_exit *e)
 {
-	uint64_t flags;
-	int err;
-
-	if ((e->u.s2.access & HV_ACCESS_WRITE) == 0)
-		return false;
-	flags = spin_lock_irqsave(&v->vm->mem_lock);
-	err = gmem_dirty_fault(&v->vm->mem, e->u.s2.gpa);
-	spin_unlock_irqrestore(&v->vm->mem_lock, flags);
-	if (err == 0)
+	if (vcpu_populate(v, e->u.s2.gpa, 1) != 0)
+		return HV_STOP;
+	if ((e->u.s2.access & HV_ACCESS_WRITE) != 0 &&
+	    gmem_dirty_fault(&v->vm->mem, e->u.s2.gpa) == 0)
 		vcpu_request(v, VCPU_REQ_TLB);
-	return err == 0;
+	return HV_RESUME;
 }
 
 enum hv_disposition exit_stage2_thread(struct vcpu *v, struct hv_exit *e)
 {
-	if (dirty_fault(v, e))
-		return HV_RESUME;
+	if (gmem_is_ram(&v->vm->mem, e->u.s2.gpa))
+		return ram_fault(v, e);
 	if ((e->u.s2.access & HV_ACCESS_PTWALK) != 0)
 		return stage2_crash(v, e, "page-table-outside-ram");
 	if ((e->u.s2.access & HV_ACCESS_EXEC) != 0)

@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guest memory: the list of RAM and ROM regions of a VM, backed in full at creation.
+ * Guest memory: the list of RAM and ROM regions of a VM, backed in full at creation, of which
+ * RAM may be given back to the host 2 MiB at a time and comes again, zeroed, on demand.
  * Owns: regions, their pages, access from the host side, dirty logging.
  * Must not know: what the guest does with it. Everything read through here is hostile: copy
  * once, check the copy.
  * Locking: regions change only while no vCPU runs and no device is active (build, teardown);
- * readers need no lock. Dirty-log and protection changes take vm->mem_lock.
+ * readers need no lock. What backs a region changes at any time, under m->lock.
+ *
+ * A host pointer into guest memory is good
+ *  - inside the epoch section (epoch_enter(), epoch_enter_irqoff()) in which it was obtained;
+ *  - on the vCPU's own thread, outside calls of devices (gbus), until it sleeps, blocks or goes
+ *    to its next entry: gmem_release() waits until each vCPU has passed its request bits;
+ *  - while its memory is pinned (gmem_pin()).
+ * Nobody keeps one for longer. A device is always in the first or the third case, also when it
+ * is called by a vCPU's thread. gmem_read() and gmem_write() see to it themselves.
+ *
+ * Absent memory reads as zeros: gmem_read() gives them, and who finds no pointer may take them
+ * for granted. To write to it, it must be populated first.
  */
 #ifndef RAYOS_HV_GMEM_H
 #define RAYOS_HV_GMEM_H
@@ -13,106 +25,172 @@
 #include "hv/stage2.h"
 #include "kernel/lib/types.h"
 #include "kernel/mm/page.h"
+#include "kernel/sched/spinlock.h"
+
+struct vm;
 
 #define GMEM_REGION_MAX 8u
+#define GMEM_CHUNK_SIZE SIZE_2M
 
 enum gmem_type { GMEM_RAM, GMEM_ROM };
 
-/*
- * A chunk entry is the host address of its 2 MiB, with the order it was allocated with in the
- * low bits; the 511 entries behind the head of a 1 GiB page carry GMEM_CHUNK_INSIDE there.
- */
-#define GMEM_CHUNK_SIZE       SIZE_2M
-#define GMEM_CHUNK_ORDER_MASK 0x1full
-#define GMEM_CHUNK_INSIDE     0x1full
+/* What is known of a chunk beside its address. */
+struct gmem_chunk {
+	uint32_t pins;
+	uint8_t order; /* it was allocated with; GMEM_INSIDE: not the first of a 1 GiB page */
+};
+#define GMEM_INSIDE 0xffu
 
 struct gmem_region {
 	gpa_t base;
-	uint64_t size;        /* bytes, 4 KiB multiple */
+	uint64_t size;            /* bytes, 4 KiB multiple */
+	uint64_t whole;           /* bytes of it that are whole chunks */
 	enum gmem_type type;
-	hpa_t *chunks;        /* one per 2 MiB of the region, the last may be shorter */
-	uint64_t *dirty;      /* bitmap, one bit per 4 KiB; NULL while not logging */
+	hpa_t *chunks;            /* host memory of each 2 MiB, 0: absent; the last may be shorter */
+	struct gmem_chunk *info;  /* one per chunk */
+	uint64_t *dirty;          /* bitmap, one bit per 4 KiB; NULL while not logging */
 };
 
 struct gmem {
 	struct gmem_region region[GMEM_REGION_MAX];
 	unsigned int count;
-	uint64_t bytes;       /* host memory held for regions */
+	bool plain_writes;        /* region 0 is RAM and not dirty-logged */
+	uint64_t bytes;           /* host memory held for regions */
+	struct spinlock lock;     /* what backs regions, protection, s2 */
 	struct stage2 s2;
 };
 
 int __must_check gmem_init(struct gmem *m, const struct stage2_format *fmt, bool page_1g);
-/** Scrubs (page_free_dirty) and frees everything. Pre: no vCPU, no DMA. */
+/** Scrubs (page_free_dirty) and frees everything. Pre: no vCPU, no DMA, no pins. */
 void gmem_fini(struct gmem *m);
 /** Reserve and map a region of zeroed memory. 0, -RAY_ENOMEM (nothing left behind),
  *  -RAY_EINVAL (alignment, overlap, wrap), -RAY_ENOSPC (too many regions). */
 int __must_check gmem_add(struct gmem *m, gpa_t base, uint64_t size, enum gmem_type type);
 
+/* --- host pointers: the rule stands at the top --- */
+
 /**
- * Host address of guest RAM, for at most the bytes up to the end of its 2 MiB chunk.
- * Returns: NULL when [gpa, gpa+len) is not inside one chunk of one region.
+ * Host address of guest memory, for at most the bytes up to the end of its 2 MiB chunk.
+ * Returns: NULL when [gpa, gpa+len) is not inside one chunk of one region, or absent.
  * The memory stays the guest's: it changes under the reader.
  * Context: any. Trust: gpa, len are guest-controlled.
  */
 void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len);
 
+/** What gmem_ptr_write() leaves for the few cases. */
+void *gmem_ptr_write_slow(struct gmem *m, gpa_t gpa, uint64_t len);
+
 /** Whether a host page backs this guest. Context: any, NMI included. */
 bool gmem_owns(const struct gmem *m, hpa_t page);
 
-/**
- * Host address of the guest page @gpa lies in plus its offset, NULL outside RAM and ROM. What
- * gmem_ptr() does, short enough for the exit path. Context and Trust: as there.
- */
-static inline void *gmem_page_ptr(const struct gmem *m, gpa_t gpa)
+/* The whole chunks of the first region, which is low memory; an empty one has no size. */
+static inline bool gmem_low(const struct gmem *m, gpa_t gpa, uint64_t len, void **out)
 {
 	const struct gmem_region *r = &m->region[0];
 	uint64_t off = gpa.v - r->base.v; /* huge below the base */
+	uint64_t chunk;
 
-	/* The first region is low memory; one that is empty has no size. */
-	if (unlikely(off >= r->size))
-		return gmem_ptr(m, gpa, 1);
-	return (char *)hpa_to_va(HPA(r->chunks[off / GMEM_CHUNK_SIZE].v & ~(PAGE_SIZE - 1))) +
-	       off % GMEM_CHUNK_SIZE;
+	if (unlikely(off >= r->whole) || unlikely(len > GMEM_CHUNK_SIZE - off % GMEM_CHUNK_SIZE))
+		return false;
+	chunk = __atomic_load_n(&r->chunks[off / GMEM_CHUNK_SIZE].v, __ATOMIC_RELAXED);
+	*out = likely(chunk != 0) ? (char *)hpa_to_va(HPA(chunk)) + off % GMEM_CHUNK_SIZE : NULL;
+	return true;
 }
 
+/** gmem_ptr(), short enough for the exit path: about 15 instructions in low memory. */
+static inline void *gmem_span(const struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	void *p;
+
+	return likely(gmem_low(m, gpa, len, &p)) ? p : gmem_ptr(m, gpa, len);
+}
+
+/** Host address of the guest page @gpa lies in plus its offset: gmem_ptr() of one byte. */
+static inline void *gmem_page_ptr(const struct gmem *m, gpa_t gpa)
+{
+	return gmem_span(m, gpa, 1);
+}
+
+/**
+ * gmem_ptr() for who writes: NULL also for ROM, and the pages count as dirty when that is
+ * logged. Who goes on writing after the epoch section (pinned memory) calls gmem_dirty_mark()
+ * when done.
+ */
+static inline void *gmem_ptr_write(struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	void *p;
+
+	if (likely(m->plain_writes) && likely(gmem_low(m, gpa, len, &p)))
+		return p;
+	return gmem_ptr_write_slow(m, gpa, len);
+}
+
+/* --- copies --- */
+
 /** Copy in / out; may cross chunks, not region ends. 0 or -RAY_EFAULT (nothing copied).
- *  Writes to ROM fail; gmem_write marks dirty pages. Context: any. Trust: gpa, len. */
+ *  Writes to ROM fail; gmem_write marks dirty pages, and gives -RAY_EAGAIN where memory is
+ *  absent (nothing copied): gmem_populate(), then again. Context: any but NMI.
+ *  Trust: gpa, len. */
 int __must_check gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len);
 int __must_check gmem_write(struct gmem *m, gpa_t gpa, const void *src, uint64_t len);
 /** The loader's write: allowed on ROM too. */
 int __must_check gmem_load(struct gmem *m, gpa_t gpa, const void *src, uint64_t len);
 int __must_check gmem_fill(struct gmem *m, gpa_t gpa, uint8_t byte, uint64_t len);
 
-/* Until memory can be given back all of it is there. */
-static inline void *gmem_span(const struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	return gmem_ptr(m, gpa, len);
-}
-static inline void *gmem_ptr_write(struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	return gmem_ptr(m, gpa, len);
-}
-static inline bool gmem_absent(const struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	(void)m;
-	(void)gpa;
-	(void)len;
-	return false;
-}
-static inline int gmem_populate(struct gmem *m, gpa_t gpa, uint64_t len)
-{
-	(void)m;
-	(void)gpa;
-	(void)len;
-	return 0;
-}
+/* --- what is given back and comes again (hv/gmem_back.c) --- */
 
-/* Dirty logging. Caller flushes TLBs of all vCPUs after start and fetch. */
+/** Whether @gpa is in a region (RAM only), absent or not. Context: any. Trust: gpa. */
+bool gmem_covers(const struct gmem *m, gpa_t gpa);
+bool gmem_is_ram(const struct gmem *m, gpa_t gpa);
+
+/** Whether [gpa, gpa+len) is inside one region and some of it is absent. Context: any.
+ *  Trust: gpa, len. */
+bool gmem_absent(const struct gmem *m, gpa_t gpa, uint64_t len);
+
+/**
+ * Back what is absent of [gpa, gpa+len) with zeroed memory. Several may do so at once.
+ * A vCPU's thread uses vcpu_populate(), which waits for memory.
+ * Returns: 0 (also when nothing was absent), -RAY_EFAULT (not inside one region), -RAY_ENOMEM
+ * (what came so far stays). Context: thread, IRQs on, no spinlock. Trust: gpa, len.
+ */
+int __must_check gmem_populate(struct gmem *m, gpa_t gpa, uint64_t len);
+
+/**
+ * Keep [gpa, gpa+len) where it is: until gmem_unpin() of the same range pointers to it stay
+ * good. Pins count.
+ * Returns: 0, -RAY_EFAULT (not inside one region), -RAY_EAGAIN (partly absent; nothing
+ * pinned), -RAY_ENOSPC (2^32 pins). Context: any but NMI. Trust: gpa, len.
+ */
+int __must_check gmem_pin(struct gmem *m, gpa_t gpa, uint64_t len);
+void gmem_unpin(struct gmem *m, gpa_t gpa, uint64_t len);
+
+struct gmem_range {
+	gpa_t gpa;
+	uint64_t len;
+};
+/**
+ * Give the whole chunks inside @ranges back to the host. Pinned chunks and ROM stay, and what
+ * is outside of regions is passed over. On return no CPU translates to what was given back and
+ * no pointer to it is in use; it is scrubbed before anybody gets it. One flush of the VM's TLBs
+ * for up to 64 chunks.
+ * Context: thread, outside an epoch section, no lock that a vCPU's thread or the reader of an
+ *          epoch section may wait for; not a vCPU's thread outside a device's call. A device's
+ *          call on a vCPU's thread may wait for it.
+ * Returns: bytes given back. Trust: ranges are guest-controlled.
+ */
+uint64_t gmem_release(struct vm *vm, const struct gmem_range *ranges, unsigned int count);
+
+/* --- dirty logging; context: thread, no lock --- */
+
+/** The caller flushes the TLBs of all vCPUs after start and fetch, and calls
+ *  epoch_synchronize() between fetch and the reading of pages. */
 int __must_check gmem_dirty_start(struct gmem *m);
 void gmem_dirty_stop(struct gmem *m);
 /** A write-protection exit: mark and make writable. 0, or -RAY_EFAULT when not ours. */
 int gmem_dirty_fault(struct gmem *m, gpa_t gpa);
 /** Pages dirtied since the last fetch: calls fn for each and protects again. */
 int gmem_dirty_fetch(struct gmem *m, void (*fn)(void *ctx, gpa_t page), void *ctx);
+/** [gpa, gpa+len) has been written through a pointer. Context: any but NMI. Trust: gpa, len. */
+void gmem_dirty_mark(struct gmem *m, gpa_t gpa, uint64_t len);
 
 #endif

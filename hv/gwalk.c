@@ -74,6 +74,7 @@ static int entry_read(struct vcpu *v, gpa_t gpa, unsigned int size, uint64_t *ou
 {
 	const void *p = gmem_ptr(&v->vm->mem, gpa, size);
 
+	/* Outside RAM, or absent: zeros, which is not present too. */
 	if (p == NULL)
 		return -RAY_EFAULT;
 	*out = size == 8 ? *(const volatile uint64_t *)p : *(const volatile uint32_t *)p;
@@ -168,6 +169,17 @@ int vcpu_gva_to_gpa(struct vcpu *v, gva_t gva, uint32_t access, bool user, gpa_t
 	return translate(v, &w, out, pf_error);
 }
 
+/* Only from where the thread may wait for memory. */
+static int write_present(struct vcpu *v, gpa_t gpa, const void *src, size_t n)
+{
+	int err;
+
+	do {
+		err = gmem_write(&v->vm->mem, gpa, src, n);
+	} while (unlikely(err == -RAY_EAGAIN) && (err = vcpu_populate(v, gpa, n)) == 0);
+	return err;
+}
+
 static int gva_copy(struct vcpu *v, gva_t gva, void *buf, size_t len, uint32_t access,
 		    uint32_t *pf_error)
 {
@@ -190,7 +202,7 @@ static int gva_copy(struct vcpu *v, gva_t gva, void *buf, size_t len, uint32_t a
 		if (err != 0)
 			return err;
 		if ((access & HV_ACCESS_WRITE) != 0)
-			err = gmem_write(&v->vm->mem, gpa, p, n);
+			err = write_present(v, gpa, p, n);
 		else
 			err = gmem_read(&v->vm->mem, gpa, p, n);
 		if (err != 0)

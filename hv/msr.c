@@ -380,7 +380,7 @@ static int amd_write(uint32_t msr, uint64_t value)
 	return value == now || msr == MSR_AMD_DE_CFG || msr == MSR_AMD_LS_CFG ? 0 : -RAY_EFAULT;
 }
 
-static __noinline int other_write(struct vcpu *v, uint32_t msr, uint64_t value)
+static __noinline int other_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast)
 {
 	int err = plain_write(v, msr, value);
 	if (err != -RAY_EAGAIN)
@@ -403,10 +403,10 @@ static __noinline int other_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	}
 	if (v->cpuid->amd && amd_write(msr, value) == 0)
 		return 0;
-	return pv_msr_write(v, msr, value);
+	return pv_msr_write(v, msr, value, fast);
 }
 
 int vcpu_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast)
 {
-	return is_lapic(msr) ? vlapic_msr_write(v, msr, value, fast) : other_write(v, msr, value);
+	return is_lapic(msr) ? vlapic_msr_write(v, msr, value, fast) : other_write(v, msr, value, fast);
 }

@@ -9,6 +9,7 @@
 #include "kernel/arch/cpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
+#include "kernel/panic.h"
 #include "kernel/time/time.h"
 
 #define NS_PER_SEC 1000000000ull
@@ -63,15 +64,46 @@ int pv_vcpu_create(struct vcpu *v)
 	return v->pv != NULL ? 0 : -RAY_ENOMEM;
 }
 
-void pv_vcpu_destroy(struct vcpu *v)
+/* --- registered pages: pinned, so that they are there whenever the host writes them --- */
+
+static gpa_t page_gpa(uint64_t msr)
 {
-	kfree(v->pv);
-	v->pv = NULL;
+	return GPA(msr & ~PV_MSR_ENABLE);
+}
+
+static void page_drop(struct vcpu *v, uint64_t *msr, size_t size)
+{
+	if ((*msr & PV_MSR_ENABLE) != 0)
+		gmem_unpin(&v->vm->mem, page_gpa(*msr), size);
+	*msr = 0;
+}
+
+static int page_set(struct vcpu *v, uint64_t *msr, uint64_t value, size_t size)
+{
+	int err = 0;
+
+	if ((value & PV_MSR_ENABLE) != 0)
+		err = vcpu_pin(v, page_gpa(value), size);
+	if (err != 0)
+		return err;
+	page_drop(v, msr, size);
+	*msr = value;
+	return 0;
 }
 
 void pv_vcpu_reset(struct vcpu *v)
 {
+	page_drop(v, &v->pv->clock_msr, sizeof(struct pv_clock_page));
+	page_drop(v, &v->pv->steal_msr, sizeof(struct pv_steal_page));
 	memset(v->pv, 0, sizeof(*v->pv));
+}
+
+void pv_vcpu_destroy(struct vcpu *v)
+{
+	if (v->pv != NULL)
+		pv_vcpu_reset(v);
+	kfree(v->pv);
+	v->pv = NULL;
 }
 
 /* --- clock --- */
@@ -125,7 +157,8 @@ void pv_clock_update(struct vcpu *v)
 {
 	const struct vm *vm = v->vm;
 	struct pv_vcpu *pv = v->pv;
-	gpa_t gpa = GPA(pv->clock_msr & ~PV_MSR_ENABLE);
+	gpa_t gpa = page_gpa(pv->clock_msr);
+	int err;
 	struct pv_clock_page page = {
 		.tsc_timestamp = vm->clock_ref_tsc,
 		.system_time = vm->clock_ref_ns,
@@ -136,27 +169,23 @@ void pv_clock_update(struct vcpu *v)
 
 	if ((pv->clock_msr & PV_MSR_ENABLE) == 0)
 		return;
-	/* Odd, then the body, then even: the guest's reader retries on a torn read. A page that
-	 * has left RAM is the guest's loss: writes to it fail and it sees no clock. */
+	/* Odd, then the body, then even: the guest's reader retries on a torn read. */
 	page.version = pv->clock_version + 1;
-	if (gmem_write(&v->vm->mem, gpa, &page, sizeof(page)) != 0)
-		return;
+	err = gmem_write(&v->vm->mem, gpa, &page, sizeof(page));
 	pv->clock_version += 2;
 	page.version = pv->clock_version;
-	if (gmem_write(&v->vm->mem, gpa, &page.version, sizeof(page.version)) != 0)
-		pv->clock_msr = 0;
+	if (err == 0)
+		err = gmem_write(&v->vm->mem, gpa, &page.version, sizeof(page.version));
+	ASSERT_SLOW(err == 0); /* pinned */
 }
 
 static int clock_set(struct vcpu *v, uint64_t value)
 {
-	gpa_t gpa = GPA(value & ~PV_MSR_ENABLE);
+	int err = page_set(v, &v->pv->clock_msr, value, sizeof(struct pv_clock_page));
 
-	if ((value & PV_MSR_ENABLE) != 0 &&
-	    gmem_ptr(&v->vm->mem, gpa, sizeof(struct pv_clock_page)) == NULL)
-		return -RAY_EFAULT;
-	v->pv->clock_msr = value;
-	pv_clock_update(v);
-	return 0;
+	if (err == 0)
+		pv_clock_update(v);
+	return err;
 }
 
 static int wall_clock_set(struct vcpu *v, uint64_t value)
@@ -167,8 +196,13 @@ static int wall_clock_set(struct vcpu *v, uint64_t value)
 				   .sec = (uint32_t)(wall_ns / NS_PER_SEC),
 				   .nsec = (uint32_t)(wall_ns % NS_PER_SEC) };
 
+	int err;
+
 	v->pv->wall_msr = value;
-	return gmem_write(&v->vm->mem, GPA(value), &w, sizeof(w));
+	do {
+		err = gmem_write(&v->vm->mem, GPA(value), &w, sizeof(w));
+	} while (err == -RAY_EAGAIN && (err = vcpu_populate(v, GPA(value), sizeof(w))) == 0);
+	return err;
 }
 
 /* --- steal time and preemption --- */
@@ -177,17 +211,14 @@ static struct pv_steal_page *steal_page(struct vcpu *v)
 {
 	if ((v->pv->steal_msr & PV_MSR_ENABLE) == 0)
 		return NULL;
-	return gmem_ptr(&v->vm->mem, GPA(v->pv->steal_msr & ~0x3full), sizeof(struct pv_steal_page));
+	return gmem_span(&v->vm->mem, page_gpa(v->pv->steal_msr), sizeof(struct pv_steal_page));
 }
 
 static int steal_set(struct vcpu *v, uint64_t value)
 {
-	if ((value & PV_MSR_ENABLE) != 0 &&
-	    ((value & 0x3e) != 0 || gmem_ptr(&v->vm->mem, GPA(value & ~0x3full),
-					     sizeof(struct pv_steal_page)) == NULL))
+	if ((value & PV_MSR_ENABLE) != 0 && (value & 0x3e) != 0)
 		return -RAY_EFAULT;
-	v->pv->steal_msr = value;
-	return 0;
+	return page_set(v, &v->pv->steal_msr, value, sizeof(struct pv_steal_page));
 }
 
 void pv_sched_out(struct vcpu *v)
@@ -242,8 +273,16 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 	}
 }
 
-int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
+static bool is_pv_msr(uint32_t msr)
 {
+	return msr - MSR_KVM_WALL_CLOCK <= MSR_KVM_SYSTEM_TIME - MSR_KVM_WALL_CLOCK ||
+	       msr - MSR_KVM_WALL_CLOCK_NEW <= MSR_KVM_PV_EOI_EN - MSR_KVM_WALL_CLOCK_NEW;
+}
+
+int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast)
+{
+	if (fast && is_pv_msr(msr))
+		return -RAY_EAGAIN; /* the memory may have to come first */
 	switch (msr) {
 	case MSR_KVM_WALL_CLOCK:
 	case MSR_KVM_WALL_CLOCK_NEW:
@@ -357,9 +396,13 @@ void pv_save(struct vcpu *v, struct state_buf *b)
 
 void pv_load(struct vcpu *v, struct state_buf *b)
 {
-	v->pv->clock_msr = state_get_u64(b);
+	uint64_t clock_msr = state_get_u64(b), steal_msr;
+
 	v->pv->wall_msr = state_get_u64(b);
-	v->pv->steal_msr = state_get_u64(b);
+	steal_msr = state_get_u64(b);
+	if (page_set(v, &v->pv->clock_msr, clock_msr, sizeof(struct pv_clock_page)) != 0 ||
+	    steal_set(v, steal_msr) != 0)
+		b->bad = true;
 	v->pv->eoi_msr = state_get_u64(b);
 	v->pv->clock_version = state_get_u32(b);
 	v->pv->steal = state_get_u64(b);

@@ -24,9 +24,10 @@ int __must_check pv_vcpu_create(struct vcpu *v);
 void pv_vcpu_destroy(struct vcpu *v);
 void pv_vcpu_reset(struct vcpu *v);
 
-/** 0; -RAY_EFAULT: not ours or a bad value (#GP). Context: thread. Trust: value. */
+/** 0; -RAY_EFAULT: not ours or a bad value (#GP); fast: -RAY_EAGAIN (call again from the
+ *  thread). Trust: value. */
 int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
-int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
+int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value, bool fast);
 
 /** Rewrite the vCPU's clock page (VCPU_REQ_CLOCK). Context: own thread. */
 void pv_clock_update(struct vcpu *v);

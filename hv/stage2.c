@@ -44,7 +44,7 @@ static int table_alloc(struct stage2 *s2, hpa_t *out)
 	return err;
 }
 
-static void table_free(struct stage2 *s2, hpa_t table)
+void stage2_table_free(struct stage2 *s2, hpa_t table)
 {
 	page_free(table, PAGE_ORDER_4K);
 	s2->table_pages--;
@@ -69,7 +69,7 @@ static void table_free_tree(struct stage2 *s2, hpa_t table, unsigned int level)
 		if (s2->fmt->present(t[i]) && !s2->fmt->is_leaf(t[i], level))
 			table_free_tree(s2, s2->fmt->addr(t[i]), level - 1);
 	}
-	table_free(s2, table);
+	stage2_table_free(s2, table);
 }
 
 void stage2_fini(struct stage2 *s2)
@@ -218,6 +218,20 @@ int stage2_unmap(struct stage2 *s2, gpa_t gpa, uint64_t len)
 	int err = range_check(gpa, len);
 
 	return err != 0 ? err : table_change(s2, table_va(s2->root), TOP_LEVEL, gpa.v, &c);
+}
+
+int stage2_unmap_2m(struct stage2 *s2, gpa_t gpa, hpa_t *table)
+{
+	const struct stage2_format *f = s2->fmt;
+	uint64_t *t, *e;
+	int err = table_for(s2, gpa.v, 1, &t);
+
+	if (err != 0)
+		return err;
+	e = &t[level_index(gpa.v, 1)];
+	*table = f->present(*e) && !f->is_leaf(*e, 1) ? f->addr(*e) : HPA(0);
+	entry_write(e, 0);
+	return 0;
 }
 
 int stage2_protect(struct stage2 *s2, gpa_t gpa, uint64_t len, unsigned int prot)

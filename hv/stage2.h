@@ -3,7 +3,7 @@
  * Second-level address translation: one walker for EPT and NPT.
  * Owns: the table pages of one VM and their accounting. Must not know: regions, devices,
  * TLBs (callers flush through the backend after removing or tightening a mapping).
- * Locking: the caller holds vm->mem_lock; hardware walks concurrently, so entries are written
+ * Locking: the caller holds gmem's lock; hardware walks concurrently, so entries are written
  * with single 64-bit stores.
  */
 #ifndef RAYOS_HV_STAGE2_H
@@ -48,6 +48,15 @@ void stage2_fini(struct stage2 *s2);
 int __must_check stage2_map(struct stage2 *s2, gpa_t gpa, hpa_t hpa, uint64_t len, unsigned int prot);
 /** Remove; large pages cut by the range are split first. */
 int __must_check stage2_unmap(struct stage2 *s2, gpa_t gpa, uint64_t len);
+/**
+ * Remove one 2 MiB of a running VM's, mapped in whole or in part.
+ * @table  out: the table page that mapped it, HPA(0) for none. CPUs may still walk through it:
+ *         stage2_table_free() after their TLBs have been flushed.
+ * Pre: gpa 2 MiB aligned. Returns: 0, -RAY_ENOMEM (a 1 GiB page cannot be split; nothing has
+ * changed).
+ */
+int __must_check stage2_unmap_2m(struct stage2 *s2, gpa_t gpa, hpa_t *table);
+void stage2_table_free(struct stage2 *s2, hpa_t table);
 /** Change permissions of what is mapped in the range, splitting when needed. */
 int __must_check stage2_protect(struct stage2 *s2, gpa_t gpa, uint64_t len, unsigned int prot);
 /**

@@ -33,7 +33,7 @@ static void notify(struct vcpu *v)
 		waitq_wake_all(&v->wait);
 		break;
 	default:
-		break; /* outside: it looks before it enters */
+		break; /* outside or away: it looks before it enters */
 	}
 }
 
@@ -250,6 +250,8 @@ static void requests_handle(struct vcpu *v)
 		pv_clock_update(v);
 	if ((r & VCPU_REQ_TLB) != 0)
 		hv_backend->tlb_flush(v);
+	if ((r & VCPU_REQ_MEM) != 0)
+		vcpu_mem_seen(v);
 	if ((r & VCPU_REQ_YIELD) != 0)
 		thread_yield();
 	/* STOP: the loop looks at what the VM wants anyway. */
@@ -343,6 +345,7 @@ static void vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
 
+	vcpu_back(v);
 	vcpu_continue(v);
 	while (!v->dying) {
 		if (!may_run(v)) {
@@ -353,6 +356,7 @@ static void vcpu_thread(void *arg)
 		}
 		vcpu_step(v);
 	}
+	vcpu_away(v);
 }
 
 int vcpu_start(struct vcpu *v)

@@ -9,6 +9,8 @@
  *   vCPU:    IRQs off; mode = IN_GUEST (full barrier); read requests and irq_hint; if any,
  *            mode = OUTSIDE and handle; else enter. A kick that arrives after IRQs went off
  *            stays pending and exits the guest at once.
+ *
+ * BLOCKED and AWAY also say that the thread holds no pointer into guest memory (hv/gmem.h).
  */
 #ifndef RAYOS_HV_VCPU_H
 #define RAYOS_HV_VCPU_H
@@ -35,7 +37,8 @@ struct pv_vcpu;
 struct cpuid_model;
 struct cpuid_out;
 
-enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_BLOCKED };
+/* AWAY: in a device's call or asleep on the way, or there is no thread; looks before it enters. */
+enum vcpu_mode { VCPU_OUTSIDE, VCPU_IN_GUEST, VCPU_BLOCKED, VCPU_AWAY };
 enum vcpu_mp { VCPU_MP_RUNNING, VCPU_MP_HALTED, VCPU_MP_WAIT_SIPI };
 
 /* Request bits: handled with IRQs on before the next entry. */
@@ -47,6 +50,7 @@ enum vcpu_mp { VCPU_MP_RUNNING, VCPU_MP_HALTED, VCPU_MP_WAIT_SIPI };
 #define VCPU_REQ_CLOCK      BIT(5)  /* rewrite kvm-clock and steal time */
 #define VCPU_REQ_UNHALT     BIT(6)  /* PV kick: leave HLT once */
 #define VCPU_REQ_YIELD      BIT(7)  /* let another thread run first */
+#define VCPU_REQ_MEM        BIT(8)  /* forget host pointers into guest memory */
 
 /* Decoded instruction forms by bytes and mode. */
 #define INSN_CACHE_SIZE 4u
@@ -111,6 +115,7 @@ struct vcpu {
 	/* Rarely touched. */
 	uint32_t mp;            /* enum vcpu_mp; own thread, or stopped */
 	uint8_t sipi_vector;
+	volatile uint64_t mem_seen; /* the last vm->mem_round it has passed */
 	bool loaded;            /* state is on cpu `cpu` */
 	unsigned int cpu;
 	struct thread *thread;
@@ -163,6 +168,35 @@ void vcpu_request(struct vcpu *v, uint64_t bits);
  *  behind it. Context: any but NMI; lock-free. */
 void vcpu_kick(struct vcpu *v);
 
+/* --- guest memory that comes and goes (hv/vcpu_mem.c) --- */
+
+/**
+ * Make all vCPUs flush their TLBs and forget their pointers into guest memory, and wait until
+ * each has, or holds none until it will.
+ * Context: thread; what gmem_release() says about locks.
+ */
+void vcpu_mem_settle(struct vm *vm);
+/** The vCPU's side: VCPU_REQ_MEM is being handled. Context: its thread, holding no pointer. */
+void vcpu_mem_seen(struct vcpu *v);
+
+/**
+ * gmem_populate() that waits for the host to have memory; if that takes too long, the VM ends
+ * as crashed. Returns: 0, -RAY_EFAULT, -RAY_ENOMEM (the VM ends).
+ * Context: thread, IRQs on, no lock; the vCPU's own, or the vCPU is stopped; no pointer into
+ * guest memory is held across it. Trust: gpa, len.
+ */
+int vcpu_populate(struct vcpu *v, gpa_t gpa, uint64_t len);
+/** gmem_pin() of RAM that is made present first. Returns and context as vcpu_populate(), and
+ *  -RAY_ENOSPC. */
+int __must_check vcpu_pin(struct vcpu *v, gpa_t gpa, uint64_t len);
+
+/** Around what may sleep, on the vCPU's thread: no pointer into guest memory is held across. */
+static inline void vcpu_away(struct vcpu *v)
+{
+	__atomic_store_n(&v->mode, (uint32_t)VCPU_AWAY, __ATOMIC_RELEASE);
+}
+void vcpu_back(struct vcpu *v);
+
 /* --- for exit handlers; context: the vCPU's own thread, loaded --- */
 
 /** Length of the instruction at RIP: from the exit, else by fetching and decoding it.
@@ -210,6 +244,7 @@ int vcpu_gva_to_gpa(struct vcpu *v, gva_t gva, uint32_t access, bool user, gpa_t
 int __must_check vcpu_gva_read(struct vcpu *v, gva_t gva, void *dst, size_t len, uint32_t *pf_error);
 /** vcpu_gva_read with the rights of an instruction fetch. */
 int __must_check vcpu_fetch(struct vcpu *v, gva_t gva, void *dst, size_t len, uint32_t *pf_error);
+/** Context: IRQs on; may sleep for memory that is absent. */
 int __must_check vcpu_gva_write(struct vcpu *v, gva_t gva, const void *src, size_t len, uint32_t *pf_error);
 
 /** Guest TSC now / conversion of a guest TSC value to the host's. */

@@ -104,6 +104,7 @@ int vcpu_create(struct vm *vm, unsigned int id)
 		return err;
 	v->vm = vm;
 	v->id = id;
+	v->mode = VCPU_AWAY;
 	waitq_init(&v->wait);
 	/* A whole page is page aligned, and XSAVE wants 64 bytes. */
 	v->xsave = kzalloc(ALIGN_UP((size_t)hv_xsave_size(), PAGE_SIZE), MEM_VM);

@@ -91,7 +91,6 @@ static struct vm *vm_alloc(const struct vm_def *def)
 	vm->state = VM_DEFINED;
 	vm->refs = 1; /* the registry's */
 	mutex_init(&vm->lock, LOCK_ORDER_VM);
-	spin_lock_init(&vm->mem_lock, LOCK_ORDER_VM);
 	waitq_init(&vm->idle_wait);
 	list_init(&vm->vdevs);
 	list_init(&vm->attached);

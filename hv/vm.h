@@ -55,12 +55,13 @@ struct vm {
 	uint32_t id;             /* 1.., unique since boot */
 	enum vm_state state;
 	struct mutex lock;
-	struct spinlock mem_lock;
 	struct list_head node;   /* registry */
 	uint32_t refs;
 
 	/* Present while RUNNING or PAUSED. */
 	struct gmem mem;
+	volatile uint64_t mem_round; /* of vcpu_mem_settle() */
+	bool mem_short;             /* the host had none when it asked for more: logged */
 	struct gbus bus;
 	struct vcpu *vcpu[VM_VCPU_MAX];
 	uint32_t vcpu_count;

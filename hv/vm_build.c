@@ -20,7 +20,10 @@
 static int memory_build(struct vm *vm)
 {
 	uint64_t low = MIN(vm->def.memory, LOW_MEMORY_MAX);
-	int err = gmem_init(&vm->mem, hv_backend->stage2, hv_caps.page_1g);
+	int err;
+
+	vm->mem_short = false;
+	err = gmem_init(&vm->mem, hv_backend->stage2, hv_caps.page_1g);
 
 	if (err == 0)
 		err = gmem_add(&vm->mem, GPA(0), low, GMEM_RAM);

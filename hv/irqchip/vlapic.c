@@ -195,20 +195,33 @@ void vlapic_pv_eoi_sync(struct vcpu *vcpu)
 		eoi_highest(l, l->stack[l->depth - 1]); /* edge, or it would not be armed */
 }
 
+/* The guest's flag, pinned while it is on. */
+#define PV_EOI_GPA(msr) GPA((msr) & ~3ull)
+#define PV_EOI_SIZE     4u
+
+static void pv_eoi_drop(struct vlapic *l)
+{
+	if (l->pv_eoi)
+		gmem_unpin(&l->vcpu->vm->mem, PV_EOI_GPA(l->pv_eoi_msr), PV_EOI_SIZE);
+	l->pv_eoi = NULL;
+	l->pv_eoi_msr = 0;
+}
+
 int vlapic_pv_eoi_set(struct vcpu *vcpu, uint64_t msr)
 {
 	struct vlapic *l = vcpu->lapic;
-	uint8_t *flag = NULL;
+	int err = 0;
 
 	if (msr & 2)
 		return -RAY_EFAULT;
-	if (msr & 1) {
-		flag = gmem_ptr(&vcpu->vm->mem, GPA(msr & ~3ull), 4);
-		if (!flag)
-			return -RAY_EFAULT;
-	}
+	if (msr & 1)
+		err = vcpu_pin(vcpu, PV_EOI_GPA(msr), PV_EOI_SIZE);
+	if (err)
+		return err;
 	vlapic_pv_eoi_sync(vcpu);
-	l->pv_eoi = flag;
+	pv_eoi_drop(l);
+	if (msr & 1)
+		l->pv_eoi = gmem_ptr(&vcpu->vm->mem, PV_EOI_GPA(msr), PV_EOI_SIZE);
 	l->pv_eoi_msr = msr;
 	return 0;
 }
@@ -256,8 +269,7 @@ void vlapic_reset(struct vcpu *vcpu)
 	l->base = APIC_BASE_DEFAULT | APIC_BASE_EN | (vcpu->id == 0 ? APIC_BASE_BSP : 0);
 	l->mode = LAPIC_XAPIC;
 	vlapic_init_signal(vcpu);
-	l->pv_eoi = NULL;
-	l->pv_eoi_msr = 0;
+	pv_eoi_drop(l);
 	l->quiesced = false;
 }
 
@@ -279,6 +291,7 @@ void vlapic_destroy(struct vcpu *vcpu)
 	if (!vcpu->lapic)
 		return;
 	timer_cancel(&vcpu->lapic->timer);
+	pv_eoi_drop(vcpu->lapic);
 	kfree(vcpu->lapic);
 	vcpu->lapic = NULL;
 }

@@ -73,10 +73,6 @@ static bool record_valid(const struct vcpu *vcpu, const struct record *r)
 		return false;
 	if (((r->irr[0] | r->isr[0]) & 0xffff) || !one_per_class(r->isr))
 		return false;
-	if (r->pv_eoi_msr & 2)
-		return false;
-	if ((r->pv_eoi_msr & 1) && !gmem_ptr(&vcpu->vm->mem, GPA(r->pv_eoi_msr & ~3ull), 4))
-		return false;
 	if ((r->svr & ~0x3ffu) || (r->icr & ~0xccfffu) || (r->tdcr & ~0xbu) || r->ext_intr > 1)
 		return false;
 	if (extd && r->ldr != vlapic_x2_ldr(vcpu->id))
@@ -119,11 +115,6 @@ static void record_apply(struct vlapic *l, const struct record *r)
 	vlapic_timer_stop(l);
 	l->base = r->base;
 	l->mode = !en ? LAPIC_DISABLED : extd ? LAPIC_X2APIC : LAPIC_XAPIC;
-	l->pv_armed = false;
-	l->pv_eoi_msr = r->pv_eoi_msr;
-	l->pv_eoi = NULL;
-	if (r->pv_eoi_msr & 1)
-		l->pv_eoi = gmem_ptr(&l->vcpu->vm->mem, GPA(r->pv_eoi_msr & ~3ull), 4);
 	memcpy(l->irr, r->irr, sizeof(l->irr));
 	memcpy(l->isr, r->isr, sizeof(l->isr));
 	memcpy(l->tmr, r->tmr, sizeof(l->tmr));
@@ -159,6 +150,9 @@ int vlapic_load(struct vcpu *vcpu, struct state_buf *b, uint32_t version)
 		return -RAY_EINVAL;
 	record_get(b, &r);
 	if (b->bad || !record_valid(vcpu, &r))
+		return -RAY_EINVAL;
+	/* Before what is in service, which taking back an offer may change. */
+	if (vlapic_pv_eoi_set(vcpu, r.pv_eoi_msr))
 		return -RAY_EINVAL;
 	record_apply(vcpu->lapic, &r);
 	return 0;

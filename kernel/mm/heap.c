@@ -218,7 +218,7 @@ static int run_alloc(uint64_t pages, hpa_t *out)
 	*out = base;
 	/* Halve: keep what lies in the run, descend where its end falls inside. */
 	while (order > 0 && at + (1ull << order) > pages) {
-		page_split(HPA(base.v + (at << PAGE_SHIFT)), order);
+		page_split(HPA(base.v + (at << PAGE_SHIFT)), order, order - 1);
 		order--;
 		if (pages - at > 1ull << order)
 			at += 1ull << order;

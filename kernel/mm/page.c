@@ -286,15 +286,15 @@ void page_donate(uint64_t base, uint64_t len)
 	spin_unlock_irqrestore(&page_lock, lock);
 }
 
-void page_split(hpa_t page, unsigned int order)
+void page_split(hpa_t page, unsigned int order, unsigned int to)
 {
 	uint64_t pfn = page.v >> PAGE_SHIFT;
 	struct zone *z = zone_find(pfn);
 	uint64_t lock = spin_lock_irqsave(&page_lock);
 
-	ASSERT(z && order > 0 && z->state[pfn - z->first] == (ST_USED | order));
-	z->state[pfn - z->first] = (uint8_t)(ST_USED | (order - 1));
-	z->state[pfn - z->first + (1ull << (order - 1))] = (uint8_t)(ST_USED | (order - 1));
+	ASSERT(z && to < order && z->state[pfn - z->first] == (ST_USED | order));
+	for (uint64_t i = 0; i < 1ull << order; i += 1ull << to)
+		z->state[pfn - z->first + i] = (uint8_t)(ST_USED | to);
 	spin_unlock_irqrestore(&page_lock, lock);
 }
 

@@ -32,6 +32,13 @@ void page_free(hpa_t page, unsigned int order);
 void page_free_dirty(hpa_t page, unsigned int order);
 
 /**
+ * Turn an allocated block of 2^order pages into allocated blocks of 2^to pages each, to be
+ * freed one by one.
+ * @to  < order
+ */
+void page_split(hpa_t page, unsigned int order, unsigned int to);
+
+/**
  * Zero a little of what waits to be scrubbed: at most 512 bytes with IRQs off.
  * First pages freed dirty, then other free pages while fewer than page_prezero_target() bytes
  * are known to be zero, so that a later PAGE_F_ZERO costs nothing.

@@ -26,12 +26,6 @@ void page_rebase(uint64_t direct_base);
 /** Hand over memory the allocator knows but did not own: [base, base + len), page multiples. */
 void page_donate(uint64_t base, uint64_t len);
 
-/**
- * Turn an allocated block of 2^order pages into two allocated blocks of half the size.
- * @order  > 0
- */
-void page_split(hpa_t page, unsigned int order);
-
 /** Note or read the use of allocated pages; reading a page that is free or no RAM gives -1. */
 void page_mark_set(hpa_t page, size_t count, unsigned int mark);
 int page_mark_get(hpa_t page);

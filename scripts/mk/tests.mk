@@ -38,12 +38,23 @@ $(O)/$(1)/%.o: %.c $(BUILD_FILES) scripts/mk/tests.mk | $(GEN_HEADERS)
 
 $(O)/$(1)/hv/decode% $(O)/$(1)/tests/unit/test_decode% $(O)/$(1)/tests/fuzz/fuzz_decode%: \
 	KCFLAGS_EXTRA := $(ZYDIS_DEFS) $(ZYDIS_INCLUDE)
+$(O)/$(1)/security/% $(O)/$(1)/tests/unit/test_drbg%: \
+	KCFLAGS_EXTRA := $(MBEDTLS_DEFS) $(MBEDTLS_INCLUDE)
 
 $(O)/$(1)/zydis/%.o: $(ZYDIS)/src/%.c $(BUILD_FILES) scripts/mk/tests.mk
 	@mkdir -p $$(@D)
 	$$(Q)$$($(1)_CC) -O1 -g -w $(ZYDIS_DEFS) $(ZYDIS_INCLUDE) -I$(ZYDIS)/src -c -o $$@ $$<
 
 $(O)/$(1)/libzydis.a: $(ZYDIS_STEMS:%=$(O)/$(1)/zydis/%.o)
+	$$(Q)rm -f $$@; $(AR) rcsD $$@ $$^
+
+$(O)/$(1)/mbedtls/%.o: $(MBEDTLS)/library/%.c security/mbedtls_config.h $(BUILD_FILES) \
+		scripts/mk/tests.mk
+	@mkdir -p $$(@D)
+	$$(Q)$$($(1)_CC) -O1 -g -w -I. $(MBEDTLS_DEFS) $(MBEDTLS_INCLUDE) -I$(MBEDTLS)/library \
+		-c -o $$@ $$<
+
+$(O)/$(1)/libmbedtls.a: $(MBEDTLS_STEMS:%=$(O)/$(1)/mbedtls/%.o)
 	$$(Q)rm -f $$@; $(AR) rcsD $$@ $$^
 
 -include $$(shell find $(O)/$(1) -name '*.d' 2>/dev/null)
@@ -53,7 +64,7 @@ endef
 define host_binary
 $(O)/$(1)/bin/$(basename $(notdir $(2))): $(O)/$(1)/$(2:.c=.o) \
 		$(addprefix $(O)/$(1)/,$(patsubst %.c,%.o,$(call unit_sources,$(2)))) \
-		$(O)/$(1)/libzydis.a
+		$(O)/$(1)/libzydis.a $(O)/$(1)/libmbedtls.a
 	$$(call say,HOSTLD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) -o $$@ $$^ $$($(1)_LIBS)

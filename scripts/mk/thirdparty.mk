@@ -24,6 +24,24 @@ $(O)/libzydis.a: $(ZYDIS_OBJ)
 
 THIRDPARTY_LIBS += $(O)/libzydis.a
 
+# mbedTLS: the files that security/mbedtls_config.h gives a meaning; a file whose feature is not
+# configured compiles to nothing.
+MBEDTLS := $(DEPS)/mbedtls
+MBEDTLS_STEMS := aes constant_time ctr_drbg platform platform_util
+MBEDTLS_DEFS := -DMBEDTLS_CONFIG_FILE='"security/mbedtls_config.h"'
+MBEDTLS_INCLUDE := -isystem $(MBEDTLS)/include
+MBEDTLS_OBJ := $(MBEDTLS_STEMS:%=$(O)/obj/mbedtls/%.o)
+
+$(O)/obj/mbedtls/%.o: $(MBEDTLS)/library/%.c security/mbedtls_config.h $(BUILD_FILES)
+	$(call say,CC,mbedtls/$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TP_CFLAGS) $(MBEDTLS_DEFS) $(MBEDTLS_INCLUDE) -I$(MBEDTLS)/library -c -o $@ $<
+
+$(O)/libmbedtls.a: $(MBEDTLS_OBJ)
+	$(Q)rm -f $@; $(AR) rcsD $@ $^
+
+THIRDPARTY_LIBS += $(O)/libmbedtls.a
+
 # ACPICA as the Linux source package carries it; acqnx.h is our platform header, under the
 # name of a slot that the package does not ship.
 ACPICA := $(DEPS)/acpica
@@ -47,3 +65,4 @@ endif
 # Sources of ours that include third-party headers.
 $(O)/obj/hv/decode%: KCFLAGS_EXTRA := $(ZYDIS_DEFS) $(ZYDIS_INCLUDE)
 $(O)/obj/kernel/acpi/%: KCFLAGS_EXTRA := $(ACPICA_DEFS) $(ACPICA_INCLUDE)
+$(O)/obj/security/%: KCFLAGS_EXTRA := $(MBEDTLS_DEFS) $(MBEDTLS_INCLUDE)

@@ -1,5 +1,5 @@
 /* UNIT: hv/emulate.c hv/mov.c hv/exit_io.c hv/insn.c hv/decode.c hv/gwalk.c hv/event.c hv/access.c
- * hv/gbus.c hv/gmem.c hv/stage2.c tests/host/fake_backend.c
+ * hv/gbus.c hv/gmem.c hv/gmem_back.c hv/vcpu_mem.c hv/stage2.c tests/host/fake_backend.c
  */
 /* PARSER: hv/emulate.c hv/insn.c hv/decode.c hv/gwalk.c hv/access.c */
 // SPDX-License-Identifier: Apache-2.0
@@ -17,6 +17,8 @@
 #include "hv/exit_priv.h"
 #include "hv/insn.h"
 #include "tests/host/fake_hv.h"
+#include "tests/host/fake_log.h"
+#include "tests/host/fake_panic.h"
 
 #define DEVICE 0xd0000000ull
 #define CODE   0x1ff8ull /* crosses a page */

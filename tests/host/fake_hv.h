@@ -82,6 +82,11 @@ void page_free(hpa_t page, unsigned int order)
 	memset(hpa_to_va(page), 0, PAGE_SIZE << order);
 }
 
+void page_split(hpa_t page, unsigned int order, unsigned int to)
+{
+	assert(to < order && IS_ALIGNED(page.v, PAGE_SIZE << order));
+}
+
 void page_free_dirty(hpa_t page, unsigned int order)
 {
 	page_free(page, order);
@@ -143,8 +148,31 @@ void epoch_call(struct epoch_entry *e, void (*fn)(struct epoch_entry *e))
 
 /* fake_thread.h, included first, brings real switching. */
 #ifndef RAYOS_TESTS_HOST_FAKE_THREAD_H
+static uint64_t fake_now = 1000000000;
+/* What others do while the test sleeps / when a CPU is kicked; NULL: nothing. */
+static void (*fake_on_sleep)(void);
+static void (*fake_on_kick)(unsigned int cpu);
+
 void thread_yield(void)
 {
+}
+
+uint64_t time_now(void)
+{
+	return fake_now;
+}
+
+void thread_sleep_until(uint64_t deadline_ns)
+{
+	fake_now = deadline_ns;
+	if (fake_on_sleep != NULL)
+		fake_on_sleep();
+}
+
+void ipi_kick(unsigned int cpu)
+{
+	if (fake_on_kick != NULL)
+		fake_on_kick(cpu);
 }
 #endif
 

@@ -32,6 +32,7 @@ uint64_t fake_requests[VM_VCPU_MAX];
 enum vm_end fake_end;
 char fake_end_text[128];
 uint8_t *fake_ram;
+int fake_pins;
 
 static struct gbus_range *ports[RANGES_MAX], *mmio[RANGES_MAX];
 static struct timer *timers[TIMERS_MAX];
@@ -433,6 +434,44 @@ void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
 	return fake_ram + gpa.v;
 }
 
+void *gmem_ptr_write_slow(struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	return gmem_ptr(m, gpa, len);
+}
+
+/* All of it is there, always. */
+bool gmem_absent(const struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	(void)m;
+	(void)gpa;
+	(void)len;
+	return false;
+}
+
+int gmem_populate(struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	return gmem_ptr(m, gpa, len) ? 0 : -RAY_EFAULT;
+}
+
+int gmem_pin(struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	if (!gmem_ptr(m, gpa, len))
+		return -RAY_EFAULT;
+	fake_pins++;
+	return 0;
+}
+
+void gmem_unpin(struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	CHECK(gmem_ptr(m, gpa, len) && fake_pins > 0);
+	fake_pins--;
+}
+
+int vcpu_pin(struct vcpu *v, gpa_t gpa, uint64_t len)
+{
+	return gmem_pin(&v->vm->mem, gpa, len);
+}
+
 int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len)
 {
 	const void *p = gmem_ptr(m, gpa, len);
@@ -557,6 +596,7 @@ void fake_vm_destroy(struct vm *vm)
 		d->ops->destroy(d);
 	CHECK(list_empty(&vm->vdevs));
 	CHECK(timer_first() == NULL);
+	CHECK(fake_pins == 0);
 	CHECK(fake_allocs_live == 0);
 	for (unsigned int i = 0; i < RANGES_MAX; i++)
 		CHECK(!ports[i] && !mmio[i]);

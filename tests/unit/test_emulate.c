@@ -1,5 +1,5 @@
 /* UNIT: hv/emulate.c hv/mov.c hv/exit_io.c hv/insn.c hv/decode.c hv/gwalk.c hv/event.c hv/access.c
- * hv/gbus.c hv/gmem.c hv/stage2.c tests/host/fake_backend.c
+ * hv/gbus.c hv/gmem.c hv/gmem_back.c hv/vcpu_mem.c hv/stage2.c tests/host/fake_backend.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* Instructions that touch devices, run against a recording device; the guest's page tables. */
@@ -14,6 +14,8 @@
 #include "hv/exit_priv.h"
 #include "hv/insn.h"
 #include "tests/host/fake_hv.h"
+#include "tests/host/fake_log.h"
+#include "tests/host/fake_panic.h"
 
 const struct hv_backend *hv_backend;
 struct hv_caps hv_caps;

@@ -201,11 +201,15 @@ static void test_split(void **state)
 
 	(void)state;
 	assert_int_equal(page_alloc(2, 0, &a), 0);
-	page_split(a, 2);
-	page_split(a, 1);
+	page_split(a, 2, 1);
+	page_split(a, 1, 0);
 	page_free(HPA(a.v + 2 * PAGE_SIZE), 1);
 	page_free(a, 0);
 	page_free(HPA(a.v + PAGE_SIZE), 0);
+	assert_int_equal(page_alloc(3, 0, &a), 0);
+	page_split(a, 3, 1);
+	for (unsigned int i = 0; i < 4; i++)
+		page_free(HPA(a.v + i * 2 * PAGE_SIZE), 1);
 	assert_int_equal(stats().free, before.free);
 }
 
