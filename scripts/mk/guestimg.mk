@@ -17,7 +17,8 @@ TOOLS_OWN := $(TOOLS_SRC:tests/guests/linux/%.c=$(GUEST)/bin/%)
 $(GUEST)/bin/%: tests/guests/linux/%.c scripts/mk/guestimg.mk
 	$(call say,HOSTCC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(HOSTCC) -std=gnu11 -O2 -static $(HOST_WARN) -o $@ $<
+	$(Q)$(HOSTCC) -std=gnu11 -O2 -static $(HOST_WARN) \
+		-isystem $(DEPS)/tools/libdrm-dev/usr/include/libdrm -o $@ $<
 
 # Debian's fio needs the client libraries of every cluster file system, 60 MB of them; from the
 # same source without those it is one static program.

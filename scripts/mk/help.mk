@@ -23,6 +23,7 @@ help:
 	@echo 'make fuzz         fuzz targets, FUZZ_SECONDS (60) each (T=name for one)'
 	@echo 'make fuzz-cov     lines of each parser that the committed corpus reaches (80 % at least)'
 	@echo 'make boot-test    boot tests (T=expression, as pytest -k)'
+	@echo 'make guest-images the Linux guests that tests start (docs/guests.md)'
 	@echo 'make lint         layers, headers alone, clang-tidy, cppcheck'
 	@echo 'make cov          line coverage of the unit tests'
 	@echo 'make docs         write docs/shell.md and docs/markers.md from the sources'

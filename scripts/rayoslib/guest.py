@@ -48,6 +48,12 @@ class Job:
     base: str  # of its files there: .out and, at its end, .status
 
 
+def test_card(width, height):
+    """What the program `card` draws: rows of RGB bytes, from the top left."""
+    return b"".join(bytes((x & 255, y & 255, (x ^ y) & 255))
+                    for y in range(height) for x in range(width))
+
+
 def start(shell, name, timeout=60):
     """`vm start`, and the RayOS prompt again."""
     shell.machine.send_line(f"vm start {name}")
