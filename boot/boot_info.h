@@ -39,7 +39,8 @@
 #define BOOT_FEAT_EFI_RNG  (1ull << 6) /* entropy[] holds EFI_RNG_PROTOCOL output */
 #define BOOT_FEAT_CONF     (1ull << 7) /* rayos.conf was found */
 #define BOOT_FEAT_KERNEL_ELF (1ull << 8) /* kernel_elf: the file, for its symbol table */
-#define BOOT_FEAT_KNOWN    ((1ull << 9) - 1)
+#define BOOT_FEAT_EFI_SEED (1ull << 9) /* seed[] holds EFI_RNG_PROTOCOL output */
+#define BOOT_FEAT_KNOWN    ((1ull << 10) - 1)
 
 enum boot_mem_type {
 	BOOT_MEM_RAM = 1,      /* free to use */
@@ -96,6 +97,7 @@ struct boot_module {
 };
 
 #define BOOT_ENTROPY_MAX 64u
+#define BOOT_SEED_LEN    64u
 
 struct boot_info {
 	uint64_t magic;
@@ -137,6 +139,10 @@ struct boot_info {
 	struct boot_blob log;   /* loader's messages (warnings, what was missing), text lines */
 	uint64_t tsc_start;     /* TSC when the loader began */
 	uint64_t tsc_exit;      /* TSC at ExitBootServices */
+
+	/* Key material: for the kernel's generator alone, nothing else is made of it, and whoever
+	 * has taken it erases it here. entropy[] above is for placing things. */
+	uint8_t seed[BOOT_SEED_LEN];
 };
 
 #endif

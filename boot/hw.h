@@ -34,7 +34,7 @@ void tcg_collect(struct boot_info *bi);
 /** Append what firmware logged since. Context: after ExitBootServices. */
 void tcg_finish(struct boot_info *bi);
 
-/** Seed boot_info's entropy and the loader's own generator. */
+/** Fill boot_info's entropy and its seed, and seed the loader's own generator. */
 void rng_collect(struct boot_info *bi);
 
 /** A number below @bound > 0, to place things with; not for keys. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Randomness: EFI_RNG_PROTOCOL, else RDRAND. The generator that places the kernel always
- * mixes in the TSC too, its only source where there is neither.
+ * mixes in the TSC too, its only source where there is neither. The seed for keys is firmware's
+ * or none: the kernel asks the CPU by itself.
  */
 #include <string.h>
 
@@ -77,6 +78,8 @@ void rng_collect(struct boot_info *bi)
 		jitter_mix();
 		return;
 	}
+	if ((bi->features & BOOT_FEAT_EFI_RNG) && from_efi(bi->seed, BOOT_SEED_LEN))
+		bi->features |= BOOT_FEAT_EFI_SEED;
 	memcpy(bi->entropy, buf, BOOT_ENTROPY_MAX);
 	bi->entropy_len = BOOT_ENTROPY_MAX;
 	state = mix(buf[ARRAY_SIZE(buf) - 1] ^ cpu_tsc());

@@ -121,7 +121,7 @@ const char *bootinfo_check(const struct boot_info *bi, const uint8_t *phys)
 	return check_blobs(bi, (const struct boot_mem *)(const void *)(phys + bi->mem.addr));
 }
 
-void bootinfo_init(const struct boot_info *bi)
+void bootinfo_init(struct boot_info *bi)
 {
 	const char *wrong =
 		bootinfo_check(bi, (const uint8_t *)(uintptr_t)bi->phys_map_base);
@@ -129,6 +129,17 @@ void bootinfo_init(const struct boot_info *bi)
 	if (wrong)
 		panic("boot hand-over: %s", wrong);
 	kept = *bi;
+	memset(bi->seed, 0, sizeof(bi->seed));
+}
+
+int bootinfo_seed_take(uint8_t seed[BOOT_SEED_LEN])
+{
+	if (!(kept.features & BOOT_FEAT_EFI_SEED))
+		return -RAY_ENOENT;
+	memcpy(seed, kept.seed, BOOT_SEED_LEN);
+	memset(kept.seed, 0, sizeof(kept.seed));
+	kept.features &= ~BOOT_FEAT_EFI_SEED;
+	return 0;
 }
 
 static void blob_keep(struct boot_blob *b)

@@ -7,6 +7,7 @@
 #define RAYOS_KERNEL_BOOTINFO_H
 
 #include "boot/boot_info.h"
+#include "kernel/lib/err.h"
 #include "kernel/lib/types.h"
 
 #define BOOTINFO_MEM_MAX    65536u
@@ -21,8 +22,11 @@
  */
 const char *bootinfo_check(const struct boot_info *bi, const uint8_t *phys);
 
-/** Check and keep @bi; panics when it cannot be used. Context: once, first thing. */
-void bootinfo_init(const struct boot_info *bi);
+/**
+ * Check and keep @bi; panics when it cannot be used. Its seed is erased, the kept copy has the
+ * only one. Context: once, first thing.
+ */
+void bootinfo_init(struct boot_info *bi);
 
 /**
  * Copy what the kept structure points to out of the loader's memory; the addresses in it
@@ -30,6 +34,12 @@ void bootinfo_init(const struct boot_info *bi);
  * Context: once, when the heap works.
  */
 void bootinfo_keep(void);
+
+/**
+ * Move the loader's seed for keys to @seed; it is no longer here then.
+ * Context: init. Returns: 0, -RAY_ENOENT (there was none, or it was taken).
+ */
+int __must_check bootinfo_seed_take(uint8_t seed[BOOT_SEED_LEN]);
 
 /** The kept copy. */
 const struct boot_info *bootinfo(void);

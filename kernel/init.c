@@ -35,6 +35,7 @@
 #include "kernel/symbols.h"
 #include "kernel/time/time.h"
 #include "net/switch.h"
+#include "security/drbg.h"
 #include "shell/session.h"
 #include "version.h"
 
@@ -185,6 +186,7 @@ static const struct init_step steps[] = {
 	{ "pci", pci_init, false },
 	{ "power", init_power, false },
 	{ "subsystems", init_done, false },
+	{ "entropy", drbg_init, false },
 	{ "network", net_init, false },
 	{ "hypervisor", hv_init, false },
 	{ "guest devices", virt_init, false },
@@ -194,7 +196,7 @@ static const struct init_step steps[] = {
 	{ "shell", shell_start, true },
 };
 
-void kernel_main(const struct boot_info *bi)
+void kernel_main(struct boot_info *bi)
 {
 	console_early_init();
 	marker_print(MARKER_BOOT_KERNEL_LOADED, "version=%s", RAYOS_VERSION);

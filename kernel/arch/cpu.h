@@ -122,6 +122,22 @@ static inline void out32(uint16_t port, uint32_t v)
 	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
 }
 
+/* False: no number this time. For CPUs that have them (kernel/arch/features.h). */
+static inline bool rdrand64(uint64_t *out)
+{
+	bool ok;
+
+	__asm__ volatile("rdrand %0" : "=r"(*out), "=@ccc"(ok));
+	return ok;
+}
+static inline bool rdseed64(uint64_t *out)
+{
+	bool ok;
+
+	__asm__ volatile("rdseed %0" : "=r"(*out), "=@ccc"(ok));
+	return ok;
+}
+
 static inline void cpu_relax(void)
 {
 	__asm__ volatile("pause" : : : "memory");

@@ -52,7 +52,7 @@ static void boot_ist_set(void)
 	gdt_ist_set(0, top);
 }
 
-__attribute__((no_stack_protector)) void arch_start(const struct boot_info *bi)
+__attribute__((no_stack_protector)) void arch_start(struct boot_info *bi)
 {
 	/* A zero byte first in memory stops string functions that run over. */
 	__stack_chk_guard = arch_entropy(bi) & ~0xffull;

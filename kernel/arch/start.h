@@ -14,7 +14,7 @@ struct boot_info;
 extern uint64_t kernel_entry_tsc;
 
 /** Called by entry.S on the boot stack. */
-void arch_start(const struct boot_info *bi) __noreturn;
+void arch_start(struct boot_info *bi) __noreturn;
 
 /**
  * A number an attacker cannot foresee, another at each call: from the loader's entropy,
@@ -28,6 +28,6 @@ uint64_t arch_entropy(const struct boot_info *bi);
  * @bi  as the loader left it: not checked yet
  * Context: boot processor, IRQs off, own stack, GDT, IDT and per-CPU area; loader's CR3.
  */
-void kernel_main(const struct boot_info *bi) __noreturn;
+void kernel_main(struct boot_info *bi) __noreturn;
 
 #endif

@@ -83,6 +83,22 @@ def test_screen_shows_the_console(shell, tmp_path):
     assert lit_pixels(shell.machine, tmp_path / "screen.ppm") != lit
 
 
+def entropy(shell):
+    """The sources of randomness by name; and the selftest agrees that there is some."""
+    status = shell.run("entropy --json").json
+    assert status["ready"] and status["seedings"] >= 1
+    assert "0 failed" in shell.run("selftest drbg", 60).text
+    assert shell.run("entropy --json").json["bytes"] >= status["bytes"] + 128
+    return {source["name"]: source for source in status["sources"]}
+
+
+def test_randomness_from_the_cpu(shell, show):
+    show(shell.ok("entropy"))
+    sources = entropy(shell)
+    assert sources["RDRAND"]["state"] == "in use" and sources["RDRAND"]["bytes"] >= 128
+    assert sources["RDSEED"]["state"] == sources["EFI_RNG"]["state"] == "absent"
+
+
 def test_power_button_switches_off(shell):
     shell.machine.qmp("system_powerdown")
     shell.machine.expect("RAYOS_POWER:OFF", 60)
@@ -109,13 +125,23 @@ def test_bridges_then_reboot_without_screen(boot):
     assert namespace_state(shell) == "ready"
     assert "routed to GSI" in shell.ok("pci 02:03.0")
     assert "0 failed" in shell.run("selftest pci", 60).text
+    assert entropy(shell)["EFI_RNG"] == {"name": "EFI_RNG", "state": "taken at boot", "bytes": 64,
+                                         "refusals": 0}
     machine.send_line("reboot")
     machine.expect("RAYOS_POWER:RESET", 30)
     assert machine.wait_exit(30)
 
 
-def test_poweroff_command(boot):
-    switch_off(Shell(boot("devices-poweroff", cpus=2, reboot=False)).wait_ready())
+def test_no_randomness_then_poweroff_command(boot):
+    """A machine without any source: blocked, and everything else goes on."""
+    shell = Shell(boot("devices-poweroff", cpus=2, reboot=False,
+                       extra=["-cpu", "EPYC,+svm,-rdrand"])).wait_ready()
+    assert "generator: blocked, no source; seeded 0 times" in shell.ok("entropy")
+    assert "0 failed" in shell.run("selftest drbg", 60).text
+    status = shell.run("entropy --json").json
+    assert not status["ready"] and status["bytes"] == 0 and status["blocked"] == 1
+    assert {source["state"] for source in status["sources"]} == {"absent"}
+    switch_off(shell)
 
 
 # AML that writes into memory which is ours.

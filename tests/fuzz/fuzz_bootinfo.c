@@ -67,11 +67,12 @@ static void release(const struct boot_blob *b)
 	kfree(hpa_to_va(HPA(b->addr)));
 }
 
-static void keep(const struct boot_info *bi)
+static void keep(struct boot_info *given)
 {
-	bootinfo_init(bi);
+	const struct boot_info *bi = bootinfo();
+
+	bootinfo_init(given);
 	bootinfo_keep();
-	bi = bootinfo();
 	release(&bi->cpus);
 	release(&bi->modules);
 	release(&bi->efi_map);

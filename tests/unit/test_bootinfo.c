@@ -156,6 +156,25 @@ static void test_keep_copies(void **state)
 	assert_int_equal(fake_heap_live, 0);
 }
 
+static void test_seed_is_moved(void **state)
+{
+	static const uint8_t zero[BOOT_SEED_LEN];
+	uint8_t seed[BOOT_SEED_LEN] = { 0 };
+
+	(void)state;
+	bootinfo_init(&bi);
+	assert_int_equal(bootinfo_seed_take(seed), -RAY_ENOENT);
+	memset(bi.seed, 0x5a, sizeof(bi.seed));
+	bi.features |= BOOT_FEAT_EFI_SEED;
+	bootinfo_init(&bi);
+	assert_memory_equal(bi.seed, zero, sizeof(zero));
+	assert_int_equal(bootinfo_seed_take(seed), 0);
+	for (size_t i = 0; i < sizeof(seed); i++)
+		assert_int_equal(seed[i], 0x5a);
+	assert_memory_equal(bootinfo()->seed, zero, sizeof(zero));
+	assert_int_equal(bootinfo_seed_take(seed), -RAY_ENOENT);
+}
+
 static void test_bad_one_panics(void **state)
 {
 	(void)state;
@@ -172,6 +191,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_blobs, good, done),
 		cmocka_unit_test_setup_teardown(test_features_gate_blobs, good, done),
 		cmocka_unit_test_setup_teardown(test_keep_copies, good, done),
+		cmocka_unit_test_setup_teardown(test_seed_is_moved, good, done),
 		cmocka_unit_test_setup_teardown(test_bad_one_panics, good, done),
 	};
 

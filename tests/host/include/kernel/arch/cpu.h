@@ -124,6 +124,18 @@ static inline void out32(uint16_t port, uint32_t v)
 	(void)v;
 }
 
+/* A CPU that never has a number, unless a test says otherwise. */
+FAKE_WEAK bool (*fake_rdrand_hook)(uint64_t *out);
+FAKE_WEAK bool (*fake_rdseed_hook)(uint64_t *out);
+static inline bool rdrand64(uint64_t *out)
+{
+	return fake_rdrand_hook && fake_rdrand_hook(out);
+}
+static inline bool rdseed64(uint64_t *out)
+{
+	return fake_rdseed_hook && fake_rdseed_hook(out);
+}
+
 static inline void cpu_relax(void)
 {
 }
