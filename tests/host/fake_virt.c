@@ -32,6 +32,7 @@ uint64_t fake_requests[VM_VCPU_MAX];
 enum vm_end fake_end;
 char fake_end_text[128];
 uint8_t *fake_ram;
+uint64_t mm_direct_base; /* memory is an array: nobody translates */
 int fake_pins;
 
 static struct gbus_range *ports[RANGES_MAX], *mmio[RANGES_MAX];
