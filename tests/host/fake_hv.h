@@ -36,7 +36,9 @@
 static uint8_t *fake_arena;
 static uint64_t fake_arena_next = PAGE_SIZE; /* page 0 is never given out */
 static int64_t fake_pages_live;
+static uint8_t fake_page_orders[FAKE_ARENA / PAGE_SIZE]; /* plus 1, of the block that begins here */
 static int fake_allocs_left = -1; /* until page_alloc and kmalloc fail; < 0: never */
+static void (*fake_on_alloc)(void); /* what others do meanwhile, once; NULL: nothing */
 uint64_t mm_direct_base;
 
 static __unused void fake_arena_init(void)
@@ -65,26 +67,42 @@ int page_alloc(unsigned int order, unsigned int flags, hpa_t *out)
 
 	(void)flags;
 	fake_arena_init();
+	if (fake_on_alloc != NULL) {
+		void (*others)(void) = fake_on_alloc;
+
+		fake_on_alloc = NULL;
+		others();
+		at = ALIGN_UP(fake_arena_next, size);
+	}
 	if (fake_alloc_fails() || at + size > FAKE_ARENA)
 		return -RAY_ENOMEM;
 	fake_arena_next = at + size;
 	fake_pages_live += (int64_t)(1u << order);
+	fake_page_orders[at / PAGE_SIZE] = (uint8_t)(order + 1);
 	*out = HPA(at);
 	return 0;
 }
 
 void page_free(hpa_t page, unsigned int order)
 {
-	assert(IS_ALIGNED(page.v, PAGE_SIZE << order));
+	size_t size = PAGE_SIZE << order;
+
+	assert(fake_page_orders[page.v / PAGE_SIZE] == order + 1);
+	fake_page_orders[page.v / PAGE_SIZE] = 0;
 	fake_pages_live -= (int64_t)(1u << order);
-	if (page.v + (PAGE_SIZE << order) == fake_arena_next)
+	if (page.v + size == fake_arena_next)
 		fake_arena_next = page.v;
-	memset(hpa_to_va(page), 0, PAGE_SIZE << order);
+	if (order < PAGE_ORDER_2M)
+		memset(hpa_to_va(page), 0, size);
+	else
+		assert(madvise(hpa_to_va(page), size, MADV_DONTNEED) == 0); /* zeros again */
 }
 
 void page_split(hpa_t page, unsigned int order, unsigned int to)
 {
-	assert(to < order && IS_ALIGNED(page.v, PAGE_SIZE << order));
+	assert(to < order && fake_page_orders[page.v / PAGE_SIZE] == order + 1);
+	for (uint64_t i = 0; i < 1u << order; i += 1u << to)
+		fake_page_orders[page.v / PAGE_SIZE + i] = (uint8_t)(to + 1);
 }
 
 void page_free_dirty(hpa_t page, unsigned int order)
@@ -176,8 +194,11 @@ void ipi_kick(unsigned int cpu)
 }
 #endif
 
+static __unused unsigned int fake_epoch_waits;
+
 void epoch_synchronize(void)
 {
+	fake_epoch_waits++;
 	assert(fake_epoch_depth == 0 && this_cpu()->epoch == 0);
 }
 
