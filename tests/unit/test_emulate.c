@@ -368,6 +368,35 @@ static void nobody_there_reads_as_ones(void **state)
 	assert_int_equal(v->gpr[GPR_RAX], 0x50044);
 }
 
+/* Linear page 200 is the first of the second chunk, which is given back. */
+static void absent_memory(void **state)
+{
+	const struct gmem_range r = { GPA(MIB(2)), MIB(2) };
+	uint8_t bytes[4] = { 1, 1, 1, 1 };
+	uint32_t pf;
+	gpa_t gpa;
+
+	(void)state;
+	poke64(PML4 + 0x3000 + 8 * 200, MIB(2) | 7);
+	poke64(PML4 + 0x2000 + 8, MIB(2) | 7); /* a page table there */
+	v->mode = VCPU_AWAY;
+	assert_int_equal(gmem_release(vm, &r, 1), MIB(2));
+	v->mode = VCPU_OUTSIDE;
+	assert_int_equal(vcpu_gva_read(v, GVA(200 << 12), bytes, sizeof(bytes), &pf), 0);
+	assert_int_equal(bytes[0] | bytes[3], 0);
+	/* No entry is present in a table of zeros. */
+	assert_int_equal(vcpu_gva_to_gpa(v, GVA(MIB(2)), HV_ACCESS_READ, false, &gpa, &pf), -RAY_EFAULT);
+	assert_int_equal(pf, 0);
+	assert_true(gmem_absent(&vm->mem, GPA(MIB(2)), 1)); /* reading brings nothing */
+	reg_value = 0x5a;
+	v->gpr[GPR_RDI] = 200 << 12;
+	assert_int_equal(RUN("\xa4", LOAD), 0); /* movsb */
+	assert_int_equal(gmem_read(&vm->mem, GPA(MIB(2)), bytes, 1), 0);
+	assert_int_equal(bytes[0], 0x5a);
+	assert_int_equal(reads, 1);
+	assert_int_equal(v->mode, VCPU_OUTSIDE);
+}
+
 static void string_ports(void **state)
 {
 	struct hv_exit e = { .kind = HV_EXIT_IO };
@@ -533,6 +562,7 @@ int main(void)
 		T(fast_path_changes_nothing_when_refused),
 		T(odd_forms_are_refused),
 		T(nobody_there_reads_as_ones),
+		T(absent_memory),
 		T(string_ports),
 		T(walks_check_rights),
 		T(walks_in_32_bit_modes),

@@ -489,6 +489,74 @@ static void dirty_logging_marks_writes(void **state)
 	gmem_dirty_stop(&vm->mem);
 }
 
+static void give(uint64_t gpa, uint64_t want)
+{
+	const struct gmem_range r = { GPA(gpa), MIB(2) };
+
+	vcpu_away(v);
+	assert_int_equal(gmem_release(vm, &r, 1), want);
+	v->requests = 0;
+	vcpu_back(v);
+}
+
+static void absent_memory_comes_at_a_fault(void **state)
+{
+	static const uint32_t how[] = { HV_ACCESS_READ, HV_ACCESS_WRITE, HV_ACCESS_EXEC,
+					HV_ACCESS_READ | HV_ACCESS_PTWALK };
+	struct hv_exit e = { .kind = HV_EXIT_STAGE2, .u.s2 = { .gpa = GPA(MIB(6) + 5) } };
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(how); i++) {
+		give(MIB(6), MIB(2));
+		e.u.s2.access = how[i];
+		assert_int_equal(handle(e), HV_RESUME);
+		assert_non_null(gmem_ptr(&vm->mem, e.u.s2.gpa, 1));
+		assert_int_equal(handle(e), HV_RESUME); /* another vCPU was faster */
+	}
+	assert_int_equal(vm->mem.bytes, MIB(16));
+	/* Under a dirty log the write is noted at once. */
+	give(MIB(6), MIB(2));
+	assert_int_equal(gmem_dirty_start(&vm->mem), 0);
+	e.u.s2.access = HV_ACCESS_WRITE;
+	assert_int_equal(handle(e), HV_RESUME);
+	assert_true(vm->mem.region[0].dirty[MIB(6) / PAGE_SIZE / 64] & 1);
+	assert_true(fake_touch(v, MIB(6), STAGE2_W));
+	gmem_dirty_stop(&vm->mem);
+	assert_int_equal(faulted(), -1);
+	assert_int_equal(vm->ending, VM_END_NONE);
+}
+
+static void registered_pages_stay(void **state)
+{
+	static const uint32_t msr[] = { MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_STEAL_TIME,
+					MSR_KVM_PV_EOI_EN };
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(msr); i++) {
+		/* Made present, and kept until it is registered no more, here or elsewhere. */
+		give(MIB(6), MIB(2));
+		assert_int_equal(wr(msr[i], MIB(6) + 0x1001), -1);
+		give(MIB(6), 0);
+		assert_int_equal(wr(msr[i], MIB(8) + 0x1001), -1);
+		give(MIB(8), 0);
+		give(MIB(6), MIB(2));
+		assert_int_equal(wr(msr[i], GIB(2) + 1), HV_VEC_GP); /* not RAM: the old stays */
+		give(MIB(8), 0);
+		assert_int_equal(wr(msr[i], 0), -1);
+		give(MIB(8), MIB(2));
+		assert_int_equal(gmem_populate(&vm->mem, GPA(0), MIB(16)), 0);
+	}
+	/* The wall clock is written once. */
+	give(MIB(6), MIB(2));
+	assert_int_equal(wr(MSR_KVM_WALL_CLOCK, MIB(6)), -1);
+	give(MIB(6), MIB(2));
+	/* A reset lets go of all. */
+	for (unsigned int i = 0; i < ARRAY_SIZE(msr); i++)
+		assert_int_equal(wr(msr[i], MIB(6) + 0x1001), -1);
+	vcpu_arch_reset(v, false);
+	give(MIB(6), MIB(2));
+}
+
 static void machine_check_ends_who_lost_the_page(void **state)
 {
 	hpa_t own = HPA((uint64_t)(uintptr_t)gmem_ptr(&vm->mem, GPA(0x5000), 1) - mm_direct_base);
@@ -521,6 +589,8 @@ int main(void)
 		TV(ports_and_small_exits),
 		TV(extended_state),
 		TV(dirty_logging_marks_writes),
+		TV(absent_memory_comes_at_a_fault),
+		TV(registered_pages_stay),
 		TV(machine_check_ends_who_lost_the_page),
 	};
 

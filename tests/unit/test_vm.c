@@ -329,6 +329,54 @@ static void processors_are_started_by_init_and_sipi(void **state)
 	undefine(vm);
 }
 
+static void fills_tlb(struct vcpu *who)
+{
+	note(who);
+	assert_true(fake_touch(who, MIB(4), STAGE2_W));
+}
+
+static void finds_nothing(struct vcpu *who)
+{
+	note(who);
+	assert_false(fake_touch(who, MIB(4), STAGE2_W)); /* or the TLB model ends the test */
+}
+
+static void memory_goes_and_comes_while_it_runs(void **state)
+{
+	static const struct fake_step steps[] = {
+		{ fills_tlb, { .kind = HV_EXIT_PAUSE, .insn_len = 2 }, { 0 } },
+		{ finds_nothing,
+		  { .kind = HV_EXIT_STAGE2, .u.s2 = { .gpa = GPA(MIB(4) + 5), .access = HV_ACCESS_WRITE } },
+		  { 0 } },
+		{ fills_tlb, { .kind = HV_EXIT_PAUSE, .insn_len = 2 }, { 0 } },
+		{ note, HLT, { 0 } },
+	};
+	const struct gmem_range r = { GPA(MIB(4)), MIB(4) };
+	struct vm_rebuild_stats done;
+
+	(void)state;
+	vm = define("demo", 2);
+	seen_by[0] = 0;
+	fake_script(steps, ARRAY_SIZE(steps));
+	assert_int_equal(vm_start(vm, why, sizeof(why)), 0);
+	while (fake_steps_run() == 0)
+		thread_yield();
+	/* It is in the middle of an exit; the other one waits for its SIPI. */
+	assert_int_equal(gmem_release(vm, &r, 1), MIB(4));
+	assert_in_range(seen_by[0], 2, 3);
+	while (seen_by[0] < 4)
+		thread_yield();
+	assert_int_equal(vm->mem.bytes, MIB(14));
+	assert_true(gmem_absent(&vm->mem, GPA(MIB(6)), 1));
+	/* Parked and ended ones hold nothing; what is absent stays so. */
+	assert_int_equal(vm_pause(vm), 0);
+	assert_int_equal(gmem_release(vm, &r, 1), MIB(2));
+	assert_int_equal(vm_rebuild(vm, &done, why, sizeof(why)), 0);
+	assert_int_equal(vm->mem.bytes, MIB(12));
+	assert_int_equal(vm_kill(vm, "test"), 0);
+	undefine(vm);
+}
+
 static void nmi_arrives(struct vcpu *who)
 {
 	assert_int_equal(fake_injected().vector, HV_VEC_NMI);
@@ -691,6 +739,7 @@ int main(void)
 		T(pause_resume_reset_kill),
 		T(crashes_have_reasons),
 		T(processors_are_started_by_init_and_sipi),
+		T(memory_goes_and_comes_while_it_runs),
 		T(events_go_in_their_order),
 		TV(saved_state_comes_back),
 		TV(bad_state_is_named),
