@@ -341,6 +341,15 @@ static void finds_nothing(struct vcpu *who)
 	assert_false(fake_touch(who, MIB(4), STAGE2_W)); /* or the TLB model ends the test */
 }
 
+static uint64_t given_at_the_end;
+
+static void gives_at_the_end(struct vm *m)
+{
+	const struct gmem_range r = { GPA(MIB(8)), MIB(2) };
+
+	given_at_the_end = gmem_release(m, &r, 1);
+}
+
 static void memory_goes_and_comes_while_it_runs(void **state)
 {
 	static const struct fake_step steps[] = {
@@ -368,12 +377,16 @@ static void memory_goes_and_comes_while_it_runs(void **state)
 		thread_yield();
 	assert_int_equal(vm->mem.bytes, MIB(14));
 	assert_true(gmem_absent(&vm->mem, GPA(MIB(6)), 1));
-	/* Parked and ended ones hold nothing; what is absent stays so. */
+	/* Parked ones hold nothing; what is absent stays so. */
 	assert_int_equal(vm_pause(vm), 0);
 	assert_int_equal(gmem_release(vm, &r, 1), MIB(2));
 	assert_int_equal(vm_rebuild(vm, &done, why, sizeof(why)), 0);
 	assert_int_equal(vm->mem.bytes, MIB(12));
+	/* A device still at it while the VM is taken down: nobody waits for threads that ended. */
+	fake_on_destroy = gives_at_the_end;
 	assert_int_equal(vm_kill(vm, "test"), 0);
+	fake_on_destroy = NULL;
+	assert_int_equal(given_at_the_end, MIB(2));
 	undefine(vm);
 }
 
