@@ -34,7 +34,8 @@ def fenced(path, kind):
 def documented():
     """Every `make ...` and `scripts/...` line, without comments."""
     for path in DOCS:
-        lines = [line.split("#")[0] for block in fenced(path, "sh") for line in block.splitlines()]
+        blocks = [block.replace("\\\n", " ") for block in fenced(path, "sh")]
+        lines = [line.split("#")[0] for block in blocks for line in block.splitlines()]
         lines += re.findall(r"`((?:make|scripts/)[^`]*)`", path.read_text())
         for line in filter(str.strip, lines):
             yield path.name, shlex.split(line)
