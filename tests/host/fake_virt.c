@@ -191,6 +191,11 @@ uint64_t time_tsc_to_ns(uint64_t tsc)
 	return tsc / FAKE_TSC_PER_NS;
 }
 
+uint64_t time_ns_to_tsc(uint64_t ns)
+{
+	return ns * FAKE_TSC_PER_NS;
+}
+
 uint64_t time_tsc_hz(void)
 {
 	return FAKE_TSC_PER_NS * 1000000000ull;
