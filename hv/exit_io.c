@@ -121,7 +121,7 @@ static enum hv_disposition ram_fault(struct vcpu *v, const struct hv_exit *e)
 
 enum hv_disposition exit_stage2_thread(struct vcpu *v, struct hv_exit *e)
 {
-	if (gmem_is_ram(&v->vm->mem, e->u.s2.gpa))
+	if (gmem_is_ram(&v->vm->mem, e->u.s2.gpa, 1))
 		return ram_fault(v, e);
 	if ((e->u.s2.access & HV_ACCESS_PTWALK) != 0)
 		return stage2_crash(v, e, "page-table-outside-ram");

@@ -139,17 +139,18 @@ int __must_check gmem_fill(struct gmem *m, gpa_t gpa, uint8_t byte, uint64_t len
 
 /* --- what is given back and comes again (hv/gmem_back.c) --- */
 
-/** Whether @gpa is in a region (RAM only), absent or not. Context: any. Trust: gpa. */
-bool gmem_covers(const struct gmem *m, gpa_t gpa);
-bool gmem_is_ram(const struct gmem *m, gpa_t gpa);
-
-/** Whether [gpa, gpa+len) is inside one region and some of it is absent. Context: any.
+/** Whether @gpa is in a region / [gpa, gpa+len) inside one of RAM, absent or not. Context: any.
  *  Trust: gpa, len. */
+bool gmem_covers(const struct gmem *m, gpa_t gpa);
+bool gmem_is_ram(const struct gmem *m, gpa_t gpa, uint64_t len);
+
+/** Whether [gpa, gpa+len) is inside one region and some of it is absent now. Who was refused a
+ *  pointer before asks gmem_is_ram(): it may have come since. Context: any. Trust: gpa, len. */
 bool gmem_absent(const struct gmem *m, gpa_t gpa, uint64_t len);
 
 /**
  * Back what is absent of [gpa, gpa+len) with zeroed memory. Several may do so at once.
- * A vCPU's thread uses vcpu_populate(), which waits for memory.
+ * vcpu_populate() and vm_populate() wait for memory when the host has none.
  * Returns: 0 (also when nothing was absent), -RAY_EFAULT (not inside one region), -RAY_ENOMEM
  * (what came so far stays). Context: thread, IRQs on, no spinlock. Trust: gpa, len.
  */

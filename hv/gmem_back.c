@@ -29,9 +29,9 @@ bool gmem_covers(const struct gmem *m, gpa_t gpa)
 	return gmem_region_of(m, gpa, 1) != NULL;
 }
 
-bool gmem_is_ram(const struct gmem *m, gpa_t gpa)
+bool gmem_is_ram(const struct gmem *m, gpa_t gpa, uint64_t len)
 {
-	const struct gmem_region *r = gmem_region_of(m, gpa, 1);
+	const struct gmem_region *r = gmem_region_of(m, gpa, len);
 
 	return r != NULL && r->type == GMEM_RAM;
 }

@@ -74,46 +74,55 @@ void vcpu_mem_settle(struct vm *vm)
 
 /* --- waiting for memory --- */
 
-/* Returns: whether to ask again. */
-static bool short_wait(struct vcpu *v, gpa_t gpa, uint64_t since)
+/* Returns: whether to ask again. @v: NULL for a thread of the VM's that is no vCPU's. */
+static bool short_wait(struct vm *vm, struct vcpu *v, gpa_t gpa, uint64_t since)
 {
-	uint32_t mode = v->mode;
+	uint32_t mode = v != NULL ? v->mode : VCPU_AWAY;
 
-	if (v->vm->ending != VM_END_NONE)
+	if (vm->ending != VM_END_NONE)
 		return false;
 	if (time_now() - since > SHORT_END_NS) {
-		vm_end(v->vm, VM_END_CRASH, "out-of-host-memory vcpu=%u gpa=0x%lx", v->id,
-		       (unsigned long)gpa.v);
+		vm_end(vm, VM_END_CRASH, "out-of-host-memory gpa=0x%lx", (unsigned long)gpa.v);
 		return false;
 	}
-	if (!__atomic_exchange_n(&v->vm->mem_short, true, __ATOMIC_RELAXED))
-		log_warn("no host memory for guest name=%s vcpu=%u", v->vm->def.name, v->id);
-	vcpu_away(v);
+	if (!__atomic_exchange_n(&vm->mem_short, true, __ATOMIC_RELAXED))
+		log_warn("no host memory for guest name=%s", vm->def.name);
+	/* A vCPU that is stopped stays what it is: somebody else works on it. */
+	if (mode == VCPU_OUTSIDE)
+		vcpu_away(v);
 	thread_sleep_until(time_now() + SHORT_WAIT_NS);
 	if (mode == VCPU_OUTSIDE)
 		vcpu_back(v);
-	else
-		v->mode = mode; /* stopped: somebody else works on it */
 	return true;
 }
 
-int vcpu_populate(struct vcpu *v, gpa_t gpa, uint64_t len)
+static int populate_wait(struct vm *vm, struct vcpu *v, gpa_t gpa, uint64_t len)
 {
 	uint64_t since = time_now();
 	int err;
 
 	do {
-		err = gmem_populate(&v->vm->mem, gpa, len);
-	} while (unlikely(err == -RAY_ENOMEM) && short_wait(v, gpa, since));
+		err = gmem_populate(&vm->mem, gpa, len);
+	} while (unlikely(err == -RAY_ENOMEM) && short_wait(vm, v, gpa, since));
 	return err;
+}
+
+int vcpu_populate(struct vcpu *v, gpa_t gpa, uint64_t len)
+{
+	return populate_wait(v->vm, v, gpa, len);
+}
+
+int vm_populate(struct vm *vm, gpa_t gpa, uint64_t len)
+{
+	return populate_wait(vm, NULL, gpa, len);
 }
 
 int vcpu_pin(struct vcpu *v, gpa_t gpa, uint64_t len)
 {
-	int err = -RAY_EFAULT;
+	int err;
 
-	if (!gmem_is_ram(&v->vm->mem, gpa))
-		return err;
+	if (!gmem_is_ram(&v->vm->mem, gpa, len))
+		return -RAY_EFAULT;
 	do {
 		err = gmem_pin(&v->vm->mem, gpa, len);
 		if (err != -RAY_EAGAIN)

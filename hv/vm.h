@@ -116,6 +116,13 @@ enum vm_end { VM_END_NONE, VM_END_POWEROFF, VM_END_EXIT, VM_END_CRASH, VM_END_KI
  */
 void vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...) __printf_fmt(3, 4);
 
+/**
+ * gmem_populate() that waits for the host to have memory, as vcpu_populate() does for a vCPU.
+ * Returns: 0, -RAY_EFAULT, -RAY_ENOMEM (the VM ends). Context: thread, not a vCPU's, no lock.
+ * Trust: gpa, len.
+ */
+int __must_check vm_populate(struct vm *vm, gpa_t gpa, uint64_t len);
+
 const char *vm_state_name(enum vm_state s);
 
 /**

@@ -459,6 +459,16 @@ int gmem_populate(struct gmem *m, gpa_t gpa, uint64_t len)
 	return gmem_ptr(m, gpa, len) ? 0 : -RAY_EFAULT;
 }
 
+bool gmem_is_ram(const struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	return gmem_ptr(m, gpa, len) != NULL;
+}
+
+int vm_populate(struct vm *vm, gpa_t gpa, uint64_t len)
+{
+	return gmem_populate(&vm->mem, gpa, len);
+}
+
 int gmem_pin(struct gmem *m, gpa_t gpa, uint64_t len)
 {
 	if (!gmem_ptr(m, gpa, len))

@@ -122,7 +122,8 @@ static void given_back_and_there_again(void **state)
 	assert_true(gmem_absent(m, GPA(MIB(2) - 1), 2));
 	assert_false(gmem_absent(m, GPA(0), MIB(2)));
 	assert_false(gmem_absent(m, GPA(MIB(8)), 1));
-	assert_true(gmem_covers(m, GPA(MIB(2))) && gmem_is_ram(m, GPA(MIB(2))));
+	assert_true(gmem_covers(m, GPA(MIB(2))) && gmem_is_ram(m, GPA(MIB(2)), MIB(6)));
+	assert_false(gmem_is_ram(m, GPA(MIB(2)), MIB(6) + 1));
 	assert_null(gmem_ptr(m, GPA(MIB(2)), 1));
 	assert_null(gmem_span(m, GPA(MIB(2)), 1));
 	assert_null(gmem_page_ptr(m, GPA(MIB(2))));

@@ -67,7 +67,7 @@ void virtq_reset(struct virtq *q)
 /* Not there: given back by the guest, or never RAM. */
 static __noinline int missing(struct virtq *q, uint64_t gpa, uint32_t len, const char *why)
 {
-	if (gmem_absent(memory(q), GPA(gpa), len)) {
+	if (gmem_is_ram(memory(q), GPA(gpa), len)) {
 		q->absent = gpa;
 		q->absent_len = len;
 		return -RAY_EAGAIN;
