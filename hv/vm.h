@@ -97,6 +97,10 @@ int vm_for_each(int (*fn)(struct vm *vm, void *ctx), void *ctx);
 
 /** Check a definition: 0, or -RAY_EINVAL/-RAY_ERANGE/-RAY_EEXIST with *why naming the field. */
 int __must_check vm_def_check(const struct vm_def *def, char *why, size_t why_len);
+/** Another device. 0, -RAY_ENOENT (no such kind; @why is untouched), other -RAY_E* with *why.
+ *  Trust: kind and specification. */
+int __must_check vm_def_device_add(struct vm_def *def, const char *kind, const char *spec,
+				   char *why, size_t why_len);
 int __must_check vm_define(const struct vm_def *def, char *why, size_t why_len);
 int __must_check vm_undefine(struct vm *vm, char *why, size_t why_len);
 /** Reserve, load, start. On failure nothing is left. Context: thread. */

@@ -11,11 +11,14 @@
 #include "hv/vm_priv.h"
 #include "kernel/cmd.h"
 #include "kernel/lib/err.h"
+#include "kernel/lib/fmt.h"
 #include "kernel/lib/nearest.h"
 #include "kernel/lib/table.h"
 #include "kernel/time/time.h"
 
 #define WHY_MAX 192
+/* Name, keys, devices, within the words of a line. */
+#define DEFINE_ARGS (8 + VM_DEV_MAX)
 
 /* --- finding a VM by the name typed --- */
 
@@ -131,9 +134,11 @@ static int vm_define_run(struct cmd_ctx *ctx, int argc, char **argv)
 	return err != 0 ? cmd_fail(ctx, err, "%s", why) : 0;
 }
 SHELL_CMD(vm_define, "vm define", "define a virtual machine", .args = "NAME KEY=VALUE...",
-	  .min_args = 2, .max_args = 9,
-	  .help = "Keys: kernel, initrd (modules), cmdline, memory, vcpus, autostart, testdev.",
-	  .example = "vm define web kernel=vmlinuz initrd=initrd.img memory=512M \"cmdline=console=ttyS0\"",
+	  .min_args = 2, .max_args = DEFINE_ARGS,
+	  .help = "Keys: kernel, initrd (modules), cmdline, memory, vcpus, autostart, testdev, and for "
+		  "each device its kind with its options, as `device handlers` has them; a kind may "
+		  "stand there several times.",
+	  .example = "vm define web kernel=vmlinuz initrd=initrd.img memory=512M rng=rate=64K \"cmdline=console=ttyS0\"",
 	  .run = vm_define_run);
 
 /* An operation that says itself why it could not be done. */
@@ -235,6 +240,18 @@ SHELL_CMD(vm_rebuild, "vm rebuild", "take a running virtual machine apart and re
 
 /* --- vm info, vm stats --- */
 
+static void info_devices(struct record *r, const struct vm_def *def)
+{
+	char line[VM_DEV_KIND_MAX + VM_DEV_SPEC_MAX];
+
+	record_list(r, "devices");
+	for (uint32_t i = 0; i < def->dev_count; i++) {
+		ray_snprintf(line, sizeof(line), "%s=%s", def->dev[i].kind, def->dev[i].spec);
+		record_item(r, line);
+	}
+	record_list_end(r);
+}
+
 static int vm_info_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct vm *vm = vm_cmd_get(ctx, argv[0]);
@@ -255,6 +272,7 @@ static int vm_info_run(struct cmd_ctx *ctx, int argc, char **argv)
 	record_u64(&r, "vcpus", vm->def.vcpus);
 	record_bool(&r, "autostart", vm->def.autostart);
 	record_bool(&r, "testdev", vm->def.testdev);
+	info_devices(&r, &vm->def);
 	record_u64(&r, "crashes", vm->crash_count);
 	record_u64(&r, "resets", vm->reset_count);
 	if (is_up(vm)) {

@@ -65,8 +65,8 @@ static int set_memory(struct vm_def *def, const char *value, char *why, size_t w
 static const char *const keys[] = { "kernel", "initrd",    "cmdline", "memory",
 				    "vcpus",  "autostart", "testdev" };
 
-/* A device: checked by whoever makes it, kept as text. */
-static int add_device(struct vm_def *def, const char *key, const char *value, char *why,
+/* Checked by whoever makes it, kept as text. */
+int vm_def_device_add(struct vm_def *def, const char *key, const char *value, char *why,
 		      size_t why_len)
 {
 	const struct vplatform_ops *p = hv_platform();
@@ -110,7 +110,6 @@ static int unknown_key(const char *key, char *why, size_t why_len)
 	return -RAY_ENOENT;
 }
 
-
 int vm_def_set(struct vm_def *def, const char *key, const char *value, char *why, size_t why_len)
 {
 	int err;
@@ -129,7 +128,7 @@ int vm_def_set(struct vm_def *def, const char *key, const char *value, char *why
 		return set_bool(&def->autostart, key, value, why, why_len);
 	if (strcmp(key, "testdev") == 0)
 		return set_bool(&def->testdev, key, value, why, why_len);
-	err = add_device(def, key, value, why, why_len);
+	err = vm_def_device_add(def, key, value, why, why_len);
 	return err == -RAY_ENOENT ? unknown_key(key, why, why_len) : err;
 }
 

@@ -69,6 +69,11 @@ int vattach_check(const char *kind, const char *spec, char *why, size_t why_len)
 	return k ? spec_open(k, NULL, spec, why, why_len) : -RAY_ENOENT;
 }
 
+void vattach_name(char *name, const char *kind, unsigned int index)
+{
+	ray_snprintf(name, VATTACH_NAME_MAX, "%s%u", kind, index);
+}
+
 /* The smallest numbers nobody has: an id of its own in the VM, an index among its kind. */
 static void number(struct vm *vm, struct vattach *a)
 {
@@ -88,7 +93,7 @@ static void number(struct vm *vm, struct vattach *a)
 			}
 		}
 	}
-	ray_snprintf(a->name, sizeof(a->name), "%s%u", a->kind->name, a->index);
+	vattach_name(a->name, a->kind->name, a->index);
 }
 
 static int attach_open(struct vm *vm, const char *kind, const char *text, struct vattach **out,
@@ -212,6 +217,15 @@ void vattach_remove(struct vattach *a)
 		virtio_dev_destroy(a->dev);
 	attach_close(a);
 	marker_print(MARKER_DEVICE_DETACHED, "vm=%s device=%s", vm->def.name, name);
+}
+
+void vattach_limit(struct vattach *a, const struct quota_limits *limits)
+{
+	if (a->dev)
+		virtio_dev_hold(a->dev);
+	vhandler_limit(&a->handler, limits);
+	if (a->dev)
+		virtio_dev_let_go(a->dev);
 }
 
 struct vattach *vattach_find(struct vm *vm, const char *name)

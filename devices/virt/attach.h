@@ -60,6 +60,7 @@ struct vattach {
 	void *back;             /* the kind's */
 	struct virtio_dev *dev; /* while plugged */
 	struct vhandler handler;
+	uint64_t notifies, interrupts; /* of its devices before this one */
 };
 
 /** The kind of that name, NULL: none. */
@@ -82,6 +83,10 @@ int __must_check vattach_add(struct vm *vm, const char *kind, const char *spec,
 			     struct vattach **out, char *why, size_t why_len);
 /** `vm detach`: off the bus at once, as when a card is pulled. */
 void vattach_remove(struct vattach *a);
+/** Other limits from now on; use and counts stay. Context: vm->lock. */
+void vattach_limit(struct vattach *a, const struct quota_limits *limits);
+/** Write the name of the @index-th of a kind, VATTACH_NAME_MAX bytes. */
+void vattach_name(char *name, const char *kind, unsigned int index);
 /** By name ("disk0"); NULL: none. */
 struct vattach *vattach_find(struct vm *vm, const char *name);
 

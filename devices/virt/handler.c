@@ -29,7 +29,19 @@ enum vhandler_verdict vhandler_refuse(struct vhandler *h, enum policy_verb verb)
 	return VHANDLER_DENIED;
 }
 
-uint64_t vhandler_percentile(const struct vhandler *h, unsigned int percent)
+struct vhandler_count vhandler_total(const struct vhandler *h)
+{
+	struct vhandler_count sum = {0};
+
+	for (unsigned int i = 0; i < POLICY_VERBS; i++) {
+		sum.ops += h->count[i].ops;
+		sum.bytes += h->count[i].bytes;
+		sum.errors += h->count[i].errors;
+	}
+	return sum;
+}
+
+uint64_t vhandler_percentile(const struct vhandler *h, unsigned int permille)
 {
 	uint64_t total = 0, seen = 0;
 
@@ -38,7 +50,7 @@ uint64_t vhandler_percentile(const struct vhandler *h, unsigned int percent)
 	for (unsigned int i = 0; total && i < VHANDLER_BUCKETS; i++) {
 		seen += h->latency[i];
 		/* Rounded up: the slowest one counts for 99.9 % of a thousand. */
-		if (seen * 100 >= total * percent)
+		if (seen * 1000 >= total * permille)
 			return time_tsc_to_ns(BIT(i));
 	}
 	return 0;

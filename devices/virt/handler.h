@@ -87,10 +87,13 @@ static inline void vhandler_done(struct vhandler *h, enum policy_verb verb, uint
 	__atomic_fetch_add(&h->latency[MIN(bucket, VHANDLER_BUCKETS - 1)], 1, __ATOMIC_RELAXED);
 }
 
+/** Sums over all verbs. */
+struct vhandler_count vhandler_total(const struct vhandler *h);
+
 /**
- * How long at most did @percent of all operations take?
+ * How long at most did @permille thousandths of all operations take?
  * Returns: nanoseconds, the upper end of the histogram's bucket; 0 when there were none
  */
-uint64_t vhandler_percentile(const struct vhandler *h, unsigned int percent);
+uint64_t vhandler_percentile(const struct vhandler *h, unsigned int permille);
 
 #endif

@@ -173,7 +173,6 @@ void vpci_unplug(struct vpci_dev *d)
 	p->slot[d->slot] = NULL;
 	spin_unlock_irqrestore(&p->lock, flags);
 	bars_drain(d);
-	virq_line_set(d->vm, PCI_INTX_GSI(d->slot), d->slot, false);
 }
 
 /* --- what the guest does --- */

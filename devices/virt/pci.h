@@ -81,7 +81,8 @@ int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len);
  * Returns: 0, -RAY_EBUSY, -RAY_ENOSPC (slots, BARs). The device is the caller's memory.
  */
 int __must_check vpci_plug(struct vm *vm, struct vpci_dev *d, int slot);
-/** Take it out; on return no CPU is in one of its functions. Context: thread. */
+/** Take it out; on return no CPU is in one of its functions. What still interrupts stops, then
+ *  lowers its line (vpci_intx_set()). Context: thread. */
 void vpci_unplug(struct vpci_dev *d);
 /** Level of its INTA (config command and status honoured). Context: any but NMI. */
 void vpci_intx_set(struct vpci_dev *d, bool level);

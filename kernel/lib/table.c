@@ -281,6 +281,35 @@ void record_fmt(struct record *r, const char *key, const char *fmt, ...)
 	record_str(r, key, buf);
 }
 
+void record_list(struct record *r, const char *key)
+{
+	r->list = key;
+	if (r->as_json)
+		json_array(&r->json, key);
+}
+
+void record_item(struct record *r, const char *value)
+{
+	if (r->as_json) {
+		json_str(&r->json, NULL, value);
+		return;
+	}
+	if (r->list)
+		record_key(r, r->list);
+	else
+		sink_fill(r->out, ' ', RECORD_INDENT);
+	r->list = NULL;
+	sink_printf(r->out, "%s\n", value);
+}
+
+void record_list_end(struct record *r)
+{
+	if (r->as_json)
+		json_end(&r->json);
+	else if (r->list)
+		record_str(r, r->list, NULL);
+}
+
 void record_end(struct record *r)
 {
 	if (r->as_json)

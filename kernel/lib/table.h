@@ -68,6 +68,7 @@ void table_fmt(struct table *t, const char *fmt, ...) __printf_fmt(2, 3);
 struct record {
 	struct json json;
 	struct sink *out;
+	const char *list; /* key of the open list until its first item is written */
 	bool as_json;
 };
 
@@ -78,6 +79,10 @@ void record_bool(struct record *r, const char *key, bool value);
 void record_hex(struct record *r, const char *key, uint64_t value);
 void record_size(struct record *r, const char *key, uint64_t bytes);
 void record_fmt(struct record *r, const char *key, const char *fmt, ...) __printf_fmt(3, 4);
+/** Several values under one key: a line each, or a JSON array of strings. */
+void record_list(struct record *r, const char *key);
+void record_item(struct record *r, const char *value);
+void record_list_end(struct record *r);
 void record_end(struct record *r);
 
 #endif

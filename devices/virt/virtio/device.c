@@ -146,6 +146,18 @@ void virtio_queues_off(struct virtio_dev *d)
 		queue_disable(&d->queue[i]);
 }
 
+void virtio_dev_hold(struct virtio_dev *d)
+{
+	mutex_lock(&d->status_lock);
+	virtio_queues_off(d);
+}
+
+void virtio_dev_let_go(struct virtio_dev *d)
+{
+	virtio_queues_on(d);
+	mutex_unlock(&d->status_lock);
+}
+
 /* --- what an exit handler cannot say --- */
 
 static void event(struct virtio_dev *d, uint32_t bit)
@@ -357,12 +369,21 @@ int virtio_dev_plug(struct virtio_dev *d)
 	return 0;
 }
 
+/* What the attachment counts over all its devices. */
+static void counts_keep(struct virtio_dev *d)
+{
+	for (unsigned int i = 0; i < d->queue_count; i++) {
+		d->attach->notifies += d->queue[i].notified;
+		d->attach->interrupts += d->queue[i].interrupts;
+	}
+}
+
 void virtio_dev_destroy(struct virtio_dev *d)
 {
+	/* First the guest's ways in, then who serves, then what they set going. */
 	if (d->plugged) {
 		vpci_unplug(&d->pci);
 		list_del(&d->dev.node);
-		d->attach->dev = NULL;
 	}
 	virtio_queues_off(d);
 	if (d->ops->quiesce)
@@ -372,6 +393,11 @@ void virtio_dev_destroy(struct virtio_dev *d)
 		vio_cancel(d->io, &d->queue[i].work);
 	}
 	vio_cancel(d->io, &d->event_work);
+	if (d->plugged) {
+		vpci_intx_set(&d->pci, false);
+		d->attach->dev = NULL;
+	}
+	counts_keep(d);
 	queues_free(d);
 	d->ops->destroy(d);
 }

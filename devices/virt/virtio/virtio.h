@@ -158,6 +158,10 @@ int __must_check virtio_dev_init(struct virtio_dev *d, struct vm *vm,
 				 const struct virtio_init *init);
 /** Put it on the bus. 0, -RAY_ENOSPC (slots). The slot in d->attach is kept from then on. */
 int __must_check virtio_dev_plug(struct virtio_dev *d);
+/** Nobody serves its queues between the two; they go on with what waits in them. Context:
+ *  thread, vm->lock. */
+void virtio_dev_hold(struct virtio_dev *d);
+void virtio_dev_let_go(struct virtio_dev *d);
 /** Reverse of both: off the bus, nobody serves, queues gone; calls ops->destroy(). */
 void virtio_dev_destroy(struct virtio_dev *d);
 
