@@ -23,6 +23,8 @@ ORDER = ["vm define", "vm start", "vm info", "vm log", "vm stats", "vm pause", "
 ANSWERS = {"panic": ("[y/N] ", "n\r"), "vm console": ("Ctrl-] leaves.", "\x1d"),
            "log follow": (re.compile(r"log follow[^\r\n]*(?=\r\n)"), "\x03")}
 LAST = ["reboot", "poweroff"]
+# What needs a guest with drivers that the demo has not: typed in test_display.py.
+ELSEWHERE = ("vm key", "vm type", "vm pointer", "vm screenshot")
 
 
 def fenced(path, kind):
@@ -54,7 +56,7 @@ def shell_examples():
 def test_examples_of_the_shell_reference(shell):
     machine = shell.machine
     for line in shell_examples():
-        if line in LAST:
+        if line in LAST or line.startswith(ELSEWHERE):
             continue
         answer = next((a for name, a in ANSWERS.items() if line.startswith(name)), None)
         if answer is None:
