@@ -33,7 +33,7 @@ bool drbg_ready(void);
 
 /**
  * Fill @buf with random bytes.
- * @len  any; about 60 instructions a byte
+ * @len  any; about 115 instructions a byte
  * Context: thread, IRQs on, no spinlock; locks up to LOCK_ORDER_RANDOM may be held
  * Returns: 0, -RAY_EAGAIN (blocked), -RAY_EIO (blocked for good); but for 0 @buf is zeroed and
  *          must not be used

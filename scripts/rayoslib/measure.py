@@ -132,6 +132,14 @@ def boot_ticks(target):
     return [("boot_to_shell", int(found.group(1)), "instructions", 60_000_000)]
 
 
+def checks(shell):
+    """What a device asks before each request."""
+    found = re.search(r"policy_quota_check (\d+)", shell.ok("selftest quota_cost", 60))
+    if not found:
+        raise NotMeasured("the quota self-test says no cost")
+    return [("policy_quota_check", int(found.group(1)), "instructions", 60)]
+
+
 def start_vm(shell, name):
     shell.machine.send_line(f"vm start {name}")
     shell.machine.expect(f"RAYOS_VM:STARTED name={name}", 300)
@@ -243,7 +251,8 @@ def boot(backend, mitigations):
                 shell = Shell(target).wait_ready()
                 values = exits(shell)  # before other guests leave pages to be scrubbed
                 if whole:
-                    rows += boot_ticks(target) + memory(shell) + linux_start(shell) + idle(shell)
+                    rows += boot_ticks(target) + checks(shell) + memory(shell)
+                    rows += linux_start(shell) + idle(shell)
             finally:
                 LOGS.mkdir(parents=True, exist_ok=True)
                 (LOGS / f"{backend}-{mitigations}.log").write_bytes(bytes(target.log))
