@@ -55,21 +55,29 @@ enum vhandler_verdict vhandler_refuse(struct vhandler *h, enum policy_verb verb)
 
 /**
  * May this operation be done now?
- * @bytes  of data; @now TSC ticks
+ * @amount  what the policy is asked about; @cost bytes of data moved; @now TSC ticks
  * Returns: GO (taken from the quota), WAIT (until TSC tick *when), DENIED (counted)
- * Trust:   @bytes is the guest's
+ * Trust:   @amount and @cost are the guest's
  */
-static inline enum vhandler_verdict vhandler_admit(struct vhandler *h, enum policy_verb verb,
-						   uint64_t bytes, uint64_t now, uint64_t *when)
+static inline enum vhandler_verdict vhandler_admit_cost(struct vhandler *h, enum policy_verb verb,
+							uint64_t amount, uint64_t cost,
+							uint64_t now, uint64_t *when)
 {
 	const struct policy_op op = {.vm = h->vm, .instance = h->instance,
 				     .device = (uint8_t)h->device, .verb = (uint8_t)verb,
-				     .amount = bytes};
+				     .amount = amount};
 
 	if (unlikely(!policy_allows(&op)))
 		return vhandler_refuse(h, verb);
-	*when = quota_check(&h->quota, now, 1, bytes);
+	*when = quota_check(&h->quota, now, 1, cost);
 	return likely(*when == 0) ? VHANDLER_GO : VHANDLER_WAIT;
+}
+
+/** The same where the amount is the bytes of data. */
+static inline enum vhandler_verdict vhandler_admit(struct vhandler *h, enum policy_verb verb,
+						   uint64_t bytes, uint64_t now, uint64_t *when)
+{
+	return vhandler_admit_cost(h, verb, bytes, bytes, now, when);
 }
 
 /** An operation admitted at TSC tick @start is over. */

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a block device stands on. A back end holds bytes by offset; it does not know virtio's
+ * requests, quotas of operations, or queues.
+ * Owns: the contract. Of virtio it uses one thing, the iterator over pieces of guest memory,
+ * so that data is copied once.
+ *
+ * Locking: submit() comes from several queues at once, on several CPUs; a back end orders what
+ * has to be ordered. Requests that overlap and are under way at once have no order, as on any
+ * disk.
+ */
+#ifndef RAYOS_DEVICES_VIRT_BACK_BLK_BACK_H
+#define RAYOS_DEVICES_VIRT_BACK_BLK_BACK_H
+
+#include "devices/virt/virtio/virtq.h"
+#include "kernel/lib/types.h"
+
+#define BLK_SECTOR   512u
+#define BLK_SIZE_MAX GIB(4096)
+
+struct blk_back;
+struct quota;
+
+enum blk_op {
+	BLK_READ,
+	BLK_WRITE,
+	BLK_FLUSH,   /* what was written before is kept even if the host fails now */
+	BLK_DISCARD, /* contents no longer matter; a hint */
+	BLK_ZERO,    /* reads as zeros afterwards */
+};
+
+/*
+ * One operation. It is the caller's memory; the caller has checked that [off, off + len) lies
+ * inside the disk, in whole sectors, and that it may be written when that is asked for.
+ */
+struct blk_io {
+	enum blk_op op;
+	bool fast;  /* see virtio_ops.serve(): no allocation, no waiting; else -RAY_EAGAIN */
+	bool unmap; /* BLK_ZERO: memory behind it may be given back */
+	uint64_t off, len;        /* bytes */
+	struct virtq_iter data;   /* BLK_READ: where to, BLK_WRITE: where from; len bytes */
+};
+
+struct blk_back_ops {
+	/**
+	 * Do it. Context: that of virtio_ops.serve(), epoch section.
+	 * Returns: 0, -RAY_EAGAIN (only with fast: nothing counts as done, ask again without),
+	 *          -RAY_ENOSPC (quota of bytes in use), -RAY_ENOMEM, -RAY_EIO. After an error any
+	 *          part of it may have been done.
+	 */
+	int (*submit)(struct blk_back *b, struct blk_io *io);
+	/** Free it. Pre: no device uses it any more. Context: thread. */
+	void (*close)(struct blk_back *b);
+};
+
+struct blk_back {
+	const struct blk_back_ops *ops;
+	const char *name; /* what it is, for people: "ram" */
+	uint64_t size;    /* bytes, whole sectors */
+	bool read_only;
+	uint32_t granule; /* bytes that BLK_DISCARD gives back at once; 0: it gives nothing back */
+};
+
+/* --- the back ends there are --- */
+
+/**
+ * Memory that is taken piece by piece (64 KiB) when it is first written to. What was never
+ * written shows @base, @base_size bytes that stay where they are, and zeros behind them.
+ * @quota  is charged for every byte taken; outlives the back end
+ * @name   "ram" or "overlay": static text
+ * Returns: 0 or -RAY_ENOMEM. Context: thread
+ */
+struct blk_thin_init {
+	const char *name;
+	uint64_t size;
+	const uint8_t *base;
+	uint64_t base_size;
+	struct quota *quota;
+};
+int __must_check blk_thin_create(const struct blk_thin_init *init, struct blk_back **out);
+
+/** Memory read in place, which stays. The last sector is filled up with zeros. 0 or
+ *  -RAY_ENOMEM. Context: thread. */
+int __must_check blk_image_create(const uint8_t *data, uint64_t size, struct blk_back **out);
+
+/* --- for back ends in memory --- */
+
+/** Fill or read the next @len bytes of an operation's data. */
+void blk_copy_out(struct virtq_iter *to, const uint8_t *from, uint64_t len);
+void blk_copy_in(struct virtq_iter *from, uint8_t *to, uint64_t len);
+void blk_zero_out(struct virtq_iter *to, uint64_t len);
+
+#endif

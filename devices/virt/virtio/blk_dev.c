@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Block device: what it is configured with, offers and keeps (virtio 1.2, 5.2.3 to 5.2.5).
+ * Owns: the kind "disk", its options, the device's life. Must not know: requests.
+ */
+#include <string.h>
+
+#include "devices/virt/virtio/blk.h"
+#include "hv/module.h"
+#include "hv/vm.h"
+#include "kernel/lib/err.h"
+#include "kernel/lib/fmt.h"
+#include "kernel/lib/parse.h"
+#include "kernel/lib/sink.h"
+#include "kernel/mm/heap.h"
+
+#define QUEUES_DEFAULT 4u
+#define SPACE_DEFAULT  GIB(10)
+#define PHYSICAL_EXP   3u /* 4 KiB blocks underneath: what page caches write */
+
+/* --- the device --- */
+
+static void put(uint8_t *config, unsigned int off, unsigned int len, uint64_t v)
+{
+	for (unsigned int i = 0; i < len; i++)
+		config[off + i] = (uint8_t)(v >> (8 * i));
+}
+
+static bool discards(const struct vblk_disk *disk)
+{
+	return !disk->read_only && disk->back->granule;
+}
+
+static uint64_t features(const struct vblk_disk *disk)
+{
+	uint64_t f = VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH |
+		     VIRTIO_BLK_F_TOPOLOGY | VIRTIO_BLK_F_CONFIG_WCE | VIRTIO_BLK_F_MQ;
+
+	if (disk->read_only)
+		f |= VIRTIO_BLK_F_RO;
+	if (discards(disk))
+		f |= VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES;
+	return f;
+}
+
+static void config_fill(uint8_t *c, const struct vblk_disk *disk)
+{
+	uint32_t granule = disk->back->granule / BLK_SECTOR;
+
+	put(c, VBLK_CFG_CAPACITY, 8, disk->back->size / BLK_SECTOR);
+	/* Header and status take two descriptors of a queue. */
+	put(c, VBLK_CFG_SEG_MAX, 4, VBLK_QUEUE_SIZE - 2);
+	put(c, VBLK_CFG_BLK_SIZE, 4, BLK_SECTOR);
+	put(c, VBLK_CFG_TOPOLOGY, 1, PHYSICAL_EXP);
+	put(c, VBLK_CFG_TOPOLOGY + 2, 2, BIT(PHYSICAL_EXP));
+	put(c, VBLK_CFG_TOPOLOGY + 4, 4, granule);
+	put(c, VBLK_CFG_WRITEBACK, 1, 1);
+	put(c, VBLK_CFG_NUM_QUEUES, 2, disk->queues);
+	if (!discards(disk))
+		return;
+	put(c, VBLK_CFG_MAX_DISCARD, 4, VBLK_RANGE_SECTORS_MAX);
+	put(c, VBLK_CFG_MAX_DISCARD_SEG, 4, VBLK_RANGES_MAX);
+	put(c, VBLK_CFG_DISCARD_ALIGN, 4, granule);
+	put(c, VBLK_CFG_MAX_ZEROES, 4, VBLK_RANGE_SECTORS_MAX);
+	put(c, VBLK_CFG_MAX_ZEROES_SEG, 4, VBLK_RANGES_MAX);
+	put(c, VBLK_CFG_ZEROES_MAY_UNMAP, 1, 1);
+}
+
+/* Of all the configuration only the cache's mode is the driver's, if it wanted it (5.2.5.2). */
+static void blk_config_write(struct virtio_dev *d, unsigned int off, unsigned int len,
+			     const uint8_t *bytes)
+{
+	if (off == VBLK_CFG_WRITEBACK && len == 1 && virtio_has(d, VIRTIO_BLK_F_CONFIG_WCE))
+		d->config[VBLK_CFG_WRITEBACK] = bytes[0] & 1;
+}
+
+static void blk_reset(struct virtio_dev *d)
+{
+	struct vblk *b = vblk_of(d);
+	uint64_t flags = spin_lock_irqsave(&d->lock);
+
+	d->config[VBLK_CFG_WRITEBACK] = 1;
+	spin_unlock_irqrestore(&d->lock, flags);
+	for (unsigned int i = 0; i < d->queue_count; i++)
+		b->req[i].admitted = false;
+}
+
+/* What the core saves of the configuration has to fit the disk that is there. A request under
+ * way is begun again from its descriptors: it is still in the ring. */
+static void blk_save(struct virtio_dev *d, struct state_buf *b)
+{
+	state_put_u64(b, vblk_of(d)->disk->back->size);
+}
+
+static int blk_load(struct virtio_dev *d, struct state_buf *b, uint32_t version)
+{
+	struct vblk *blk = vblk_of(d);
+	uint64_t size = state_get_u64(b);
+
+	if (version != d->ops->state_version || b->bad || size != blk->disk->back->size)
+		return -RAY_EINVAL;
+	for (unsigned int i = 0; i < d->queue_count; i++)
+		blk->req[i].admitted = false;
+	return 0;
+}
+
+static void blk_destroy(struct virtio_dev *d)
+{
+	kfree(vblk_of(d));
+}
+
+static const struct virtio_ops blk_ops = {
+	.name = "virtio-blk",
+	.id = VIRTIO_ID_BLOCK,
+	.pci_class = 0x0180, /* mass storage, other */
+	.state_version = 1,
+	.serve = vblk_serve,
+	.config_write = blk_config_write,
+	.reset = blk_reset,
+	.save = blk_save,
+	.load = blk_load,
+	.destroy = blk_destroy,
+};
+
+static int blk_create(struct vattach *a, struct virtio_dev **out)
+{
+	struct vblk_disk *disk = a->back;
+	const struct virtio_init init = {.ops = &blk_ops, .attach = a, .features = features(disk),
+					 .config_size = VBLK_CFG_SIZE, .queues = disk->queues};
+	struct vblk *b = kzalloc(sizeof(*b), MEM_VDEV);
+	int err;
+
+	if (!b)
+		return -RAY_ENOMEM;
+	b->disk = disk;
+	err = virtio_dev_init(&b->v, a->vm, &init);
+	if (err) {
+		kfree(b);
+		return err;
+	}
+	config_fill(b->v.config, disk);
+	*out = &b->v;
+	return 0;
+}
+
+/* --- the kind: options and back end --- */
+
+struct options {
+	uint64_t ram;
+	const char *module;
+	const char *serial;
+	bool read_only, cow;
+	uint64_t queues;
+	struct quota_limits limits;
+};
+
+static int wrong(char *why, size_t why_len, const char *text)
+{
+	ray_snprintf(why, why_len, "%s", text);
+	return -RAY_EINVAL;
+}
+
+static int numbers_read(struct spec *s, struct options *o, char *why, size_t why_len)
+{
+	int err = spec_size(s, "ram", &o->ram, why, why_len);
+
+	if (!err)
+		err = spec_u64(s, "queues", 1, VBLK_QUEUES_MAX, &o->queues, why, why_len);
+	if (!err)
+		err = spec_u64(s, "iops", 0, UINT64_MAX, &o->limits.ops_per_second, why, why_len);
+	if (!err)
+		err = spec_size(s, "rate", &o->limits.bytes_per_second, why, why_len);
+	if (!err)
+		err = spec_size(s, "burst", &o->limits.bytes_burst, why, why_len);
+	if (!err)
+		err = spec_size(s, "space", &o->limits.bytes_in_use, why, why_len);
+	return err;
+}
+
+static int options_check(const struct options *o, bool ram, char *why, size_t why_len)
+{
+	if (ram == (o->module != NULL))
+		return wrong(why, why_len, "either ram=SIZE or module=NAME says what is on it");
+	if (ram && (o->ram == 0 || o->ram % BLK_SECTOR || o->ram > BLK_SIZE_MAX))
+		return wrong(why, why_len, "ram: a multiple of 512 bytes, at most 4T");
+	if (ram && o->cow)
+		return wrong(why, why_len, "cow is for a module; a ram disk has nothing below");
+	if (o->cow && o->read_only)
+		return wrong(why, why_len, "ro and cow exclude each other");
+	if (o->serial && (strlen(o->serial) > VBLK_ID_LEN || *o->serial == '\0'))
+		return wrong(why, why_len, "serial: 1 to 20 characters");
+	return 0;
+}
+
+static int options_read(struct spec *s, struct options *o, char *why, size_t why_len)
+{
+	int err;
+
+	*o = (struct options){.limits.bytes_in_use = SPACE_DEFAULT};
+	err = numbers_read(s, o, why, why_len);
+	if (err)
+		return err;
+	o->module = spec_text(s, "module");
+	o->serial = spec_text(s, "serial");
+	o->read_only = spec_flag(s, "ro");
+	o->cow = spec_flag(s, "cow");
+	return options_check(o, spec_text(s, "ram") != NULL, why, why_len);
+}
+
+static int back_create(struct vattach *a, const struct options *o, struct blk_back **out)
+{
+	struct blk_thin_init init = {.name = "ram", .size = o->ram, .quota = &a->handler.quota};
+	int err;
+
+	if (!o->module)
+		return blk_thin_create(&init, out);
+	err = module_find(o->module, &init.base, &init.base_size);
+	if (err)
+		return err;
+	if (init.base_size == 0)
+		return -RAY_EINVAL;
+	if (o->read_only)
+		return blk_image_create(init.base, init.base_size, out);
+	init.name = "overlay";
+	init.size = ALIGN_UP(init.base_size, (uint64_t)BLK_SECTOR);
+	return blk_thin_create(&init, out);
+}
+
+static int disk_open(struct vattach *a, const struct options *o, char *why, size_t why_len)
+{
+	struct vblk_disk *disk = kzalloc(sizeof(*disk), MEM_VDEV);
+	int err = -RAY_ENOMEM;
+
+	if (disk)
+		err = back_create(a, o, &disk->back);
+	if (err) {
+		if (err == -RAY_ENOENT)
+			ray_snprintf(why, why_len, "no boot module is named '%s'", o->module);
+		else if (err == -RAY_EINVAL)
+			ray_snprintf(why, why_len, "module '%s' is empty", o->module);
+		else
+			ray_snprintf(why, why_len, "%s", ray_strerror(err));
+		kfree(disk);
+		return err;
+	}
+	disk->read_only = o->read_only || disk->back->read_only;
+	disk->queues = o->queues ? (unsigned int)o->queues : MIN(a->vm->def.vcpus, QUEUES_DEFAULT);
+	strlcpy(disk->serial, o->serial ? o->serial : a->name, sizeof(disk->serial));
+	vhandler_limit(&a->handler, &o->limits);
+	a->back = disk;
+	return 0;
+}
+
+static int blk_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+{
+	struct options o;
+	int err = options_read(s, &o, why, why_len);
+
+	return err || !a ? err : disk_open(a, &o, why, why_len);
+}
+
+static void blk_close(struct vattach *a)
+{
+	struct vblk_disk *disk = a->back;
+
+	disk->back->ops->close(disk->back);
+	kfree(disk);
+}
+
+static void blk_describe(struct vattach *a, char *buf, size_t len)
+{
+	const struct vblk_disk *disk = a->back;
+	struct buf_sink b;
+
+	buf_sink_init(&b, buf, len);
+	format_size(&b.sink, disk->back->size);
+	sink_printf(&b.sink, " %s%s serial=%s queues=%u", disk->back->name,
+		    disk->read_only ? ", read-only" : "", disk->serial, disk->queues);
+	if (!disk->read_only) {
+		sink_printf(&b.sink, " in_use=");
+		format_size(&b.sink, quota_in_use(&a->handler.quota));
+	}
+}
+
+static const struct vhandler_verb_name blk_verbs[] = {
+	{"read", POLICY_READ}, {"write", POLICY_WRITE}, {"flush", POLICY_FLUSH},
+	{"discard", POLICY_DISCARD}, {"write-zeroes", POLICY_WRITE_ZEROES}, {0}};
+
+static const struct vkind vkind_disk = {
+	.name = "disk",
+	.summary = "block device on memory or a boot module",
+	.options = "ram=SIZE or module=NAME, ro, cow (a module's default), serial=TEXT, queues=N, "
+		   "iops=N, rate=BYTES a second, burst=BYTES, space=BYTES (10G)",
+	.example = "ram=64M",
+	.policy = POLICY_BLK,
+	.verbs = blk_verbs,
+	.open = blk_open,
+	.close = blk_close,
+	.create = blk_create,
+	.describe = blk_describe,
+};
+VKIND(disk);
