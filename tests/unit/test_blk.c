@@ -1,0 +1,995 @@
+/* UNIT: tests/host/fake_virt.c tests/host/fake_virtio.c tests/host/fake_ring.c hv/vdev.c
+ * hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c
+ * hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c hv/irqchip/vioapic.c
+ * hv/irqchip/vpic.c hv/irqchip/virq.c devices/virt/virt.c devices/virt/pci.c
+ * devices/virt/pci_dev.c devices/virt/attach.c devices/virt/spec.c devices/virt/handler.c
+ * devices/virt/virtio/device.c devices/virt/virtio/pci.c devices/virt/virtio/msix.c
+ * devices/virt/virtio/virtq.c devices/virt/virtio/chain.c devices/virt/virtio/state.c
+ * devices/virt/virtio/blk.c devices/virt/virtio/blk_dev.c devices/virt/back/copy.c
+ * devices/virt/back/image.c devices/virt/back/thin.c
+ * security/quota.c kernel/lib/bucket.c kernel/lib/parse.c kernel/lib/fmt.c
+ * kernel/lib/sink.c kernel/lib/err.c kernel/lib/muldiv.c
+ */
+// SPDX-License-Identifier: Apache-2.0
+/* The block device and its back ends: every request, every malformed one, quotas, failures. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "devices/virt/virtio/blk.h"
+#include "hv/module.h"
+#include "tests/host/fake_pages.h"
+#include "tests/host/fake_ring.h"
+
+#define PIECE    KIB(64)
+#define ALL      (VIRTIO_F_INDIRECT_DESC | VIRTIO_BLK_F_FLUSH | VIRTIO_BLK_F_CONFIG_WCE | \
+		  VIRTIO_BLK_F_MQ)
+#define DISCARDS (ALL | VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES)
+#define QSIZE    64u
+#define BUF_SIZE KIB(512)
+
+/* A module that ends inside a sector, inside a piece. */
+#define MODULE_SIZE (3 * KIB(64) + 12345)
+static uint8_t module[MODULE_SIZE];
+
+int module_find(const char *name, const uint8_t **data, uint64_t *size)
+{
+	if (strcmp(name, "disk.img") == 0) {
+		*data = module;
+		*size = sizeof(module);
+		return 0;
+	}
+	if (strcmp(name, "empty") == 0) {
+		*data = module;
+		*size = 0;
+		return 0;
+	}
+	return -RAY_ENOENT;
+}
+
+static struct vm *vm;
+static struct vattach *a;
+static struct virtio_dev *d;
+static struct fake_ring rings[4], *r = &rings[0];
+static uint64_t hdr, status, buf;
+
+static void attach(const char *spec, uint64_t features)
+{
+	a = fake_attach(vm, "disk", spec);
+	d = a->dev;
+	assert_true(fake_driver_start(d, features, rings, 1, QSIZE));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(module); i++)
+		module[i] = (uint8_t)(i * 31 + i / 512 + 1);
+	vm = fake_virtio_vm(2);
+	hdr = fake_guest_alloc(1024, 64);
+	status = fake_guest_alloc(64, 64);
+	buf = fake_guest_alloc(BUF_SIZE, 4096);
+	fake_host_free = GIB(1);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	fake_virtio_vm_destroy(vm);
+	fake_epoch_run();
+	assert_int_equal(fake_pages_live, 0);
+	return 0;
+}
+
+/* --- a driver's requests --- */
+
+static void header(uint32_t type, uint64_t sector)
+{
+	*(struct vblk_header *)fake_guest(hdr) = (struct vblk_header){type, 0, sector};
+	*(uint8_t *)fake_guest(status) = 0xee;
+}
+
+static uint8_t status_byte(void)
+{
+	return *(uint8_t *)fake_guest(status);
+}
+
+/* Send the chain; what the exit handler left over the I/O thread does. Returns the length. */
+static uint32_t send(const struct fake_buf *b, unsigned int n)
+{
+	uint16_t head = fake_ring_add(r, b, n);
+	uint32_t id, len;
+
+	fake_ring_kick(r);
+	fake_io_run(vm);
+	assert_true(fake_ring_used(r, &id, &len));
+	assert_int_equal(id, head);
+	return len;
+}
+
+/* @n bytes of the buffer to or from the disk; nothing for other types. */
+static uint8_t request(uint32_t type, uint64_t sector, uint32_t n)
+{
+	bool in = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
+	const struct fake_buf b[] = {{hdr, 16, false}, {buf, n, in}, {status, 1, true}};
+	const struct fake_buf none[] = {{hdr, 16, false}, {status, 1, true}};
+	uint32_t len;
+
+	header(type, sector);
+	len = n ? send(b, 3) : send(none, 2);
+	if (status_byte() == VIRTIO_BLK_S_OK)
+		assert_int_equal(len, in ? n + 1 : 1);
+	return status_byte();
+}
+
+static uint8_t ranges(uint32_t type, const struct vblk_range *range, unsigned int n)
+{
+	const struct fake_buf b[] = {{hdr, 16, false}, {buf, n * 16, false}, {status, 1, true}};
+
+	header(type, 0);
+	memcpy(fake_guest(buf), range, n * sizeof(*range));
+	send(b, 3);
+	return status_byte();
+}
+
+static uint8_t range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
+{
+	const struct vblk_range one = {sector, sectors, flags};
+
+	return ranges(type, &one, 1);
+}
+
+static uint8_t *data(void)
+{
+	return fake_guest(buf);
+}
+
+static void assert_bytes(uint8_t byte, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(data()[i], byte);
+}
+
+static void write_byte(uint64_t sector, uint8_t byte, uint32_t n)
+{
+	memset(data(), byte, n);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, sector, n), VIRTIO_BLK_S_OK);
+}
+
+static void read_all(uint64_t sector, uint32_t n)
+{
+	memset(data(), 0xdd, n);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, sector, n), VIRTIO_BLK_S_OK);
+}
+
+/* --- options --- */
+
+static const char *refusal(const char *spec)
+{
+	static char why[160];
+
+	why[0] = '\0';
+	return vattach_check("disk", spec, why, sizeof(why)) ? why : NULL;
+}
+
+static void test_options(void **state)
+{
+	static const char *const bad[] = {
+		"", "ro", "ram=64M,module=disk.img", "ram=0", "ram=100", "ram=5T", "ram=x", "ram",
+		"ram=1M,cow", "module=disk.img,ro,cow", "ram=1M,serial=123456789012345678901",
+		"ram=1M,serial=", "ram=1M,queues=0", "ram=1M,queues=17", "ram=1M,iops=x",
+		"ram=1M,rate=x", "ram=1M,burst=x", "ram=1M,space=x", "ram=1M,size=3", "module",
+		"ram=1M,ram=2M",
+	};
+	static const char *const good[] = {
+		"ram=64M", "ram=512", "ram=4T", "module=disk.img", "module=disk.img,ro",
+		"module=disk.img,cow", "ram=1M,ro", "module=later",
+		"ram=1M,serial=12345678901234567890,queues=16,iops=1000,rate=10M,burst=1M,space=5G",
+	};
+	struct vattach *none;
+	char why[160], text[128];
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_non_null(refusal(bad[i]));
+	for (unsigned int i = 0; i < ARRAY_SIZE(good); i++)
+		assert_null(refusal(good[i]));
+	assert_int_equal(vattach_add(vm, "disk", "module=nothing", &none, why, sizeof(why)),
+			 -RAY_ENOENT);
+	assert_string_equal(why, "disk0: no boot module is named 'nothing'");
+	assert_int_equal(vattach_add(vm, "disk", "module=empty", &none, why, sizeof(why)),
+			 -RAY_EINVAL);
+	attach("ram=64M", ALL);
+	a->kind->describe(a, text, sizeof(text));
+	assert_string_equal(text, "64M ram serial=disk0 queues=2 in_use=0");
+	attach("module=disk.img,ro,serial=abc,queues=3", ALL);
+	a->kind->describe(a, text, sizeof(text));
+	assert_string_equal(text, "209408 module, read-only serial=abc queues=3");
+	assert_int_equal(a->handler.quota.limits.bytes_in_use, GIB(10));
+}
+
+static void test_configuration(void **state)
+{
+	(void)state;
+	attach("ram=64M,queues=3", DISCARDS);
+	assert_int_equal(fake_common_read(d, FAKE_NUMQ, 2), 3);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_CAPACITY, 8), MIB(64) / 512);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_SEG_MAX, 4), 254);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_BLK_SIZE, 4), 512);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_TOPOLOGY, 1), 3);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_TOPOLOGY + 1, 1), 0);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_TOPOLOGY + 2, 2), 8);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_TOPOLOGY + 4, 4), 128);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_WRITEBACK, 1), 1);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_NUM_QUEUES, 2), 3);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_MAX_DISCARD, 4), GIB(1) / 512);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_MAX_DISCARD_SEG, 4), 16);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_DISCARD_ALIGN, 4), 128);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_MAX_ZEROES, 4), GIB(1) / 512);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_ZEROES_MAY_UNMAP, 1), 1);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_SIZE, 4), 0);
+	/* Of all this the cache's mode can be written. */
+	for (unsigned int off = 0; off < VBLK_CFG_SIZE + 8; off++)
+		fake_config_write(d, off, 1, 0);
+	fake_config_write(d, VBLK_CFG_WRITEBACK, 2, 0x101);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_WRITEBACK, 1), 0);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_CAPACITY, 8), MIB(64) / 512);
+	write_byte(0, 1, 512); /* writethrough */
+	fake_config_write(d, VBLK_CFG_WRITEBACK, 1, 0xff);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_WRITEBACK, 1), 1);
+	fake_config_write(d, VBLK_CFG_WRITEBACK, 1, 0);
+	fake_common_write(d, FAKE_STATUS, 1, 0);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_WRITEBACK, 1), 1);
+	/* Not the driver's to write without the feature. */
+	assert_true(fake_driver_start(d, VIRTIO_BLK_F_FLUSH, rings, 1, QSIZE));
+	fake_config_write(d, VBLK_CFG_WRITEBACK, 1, 0);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_WRITEBACK, 1), 1);
+
+	attach("module=disk.img,ro", ALL | VIRTIO_BLK_F_RO);
+	assert_false(d->offered & (VIRTIO_BLK_F_DISCARD | VIRTIO_BLK_F_WRITE_ZEROES));
+	assert_int_equal(fake_config_read(d, VBLK_CFG_MAX_DISCARD, 4), 0);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_CAPACITY, 8), (MODULE_SIZE + 511) / 512);
+}
+
+/* --- requests --- */
+
+static void test_read_and_write(void **state)
+{
+	uint64_t exits;
+
+	(void)state;
+	attach("ram=1M", ALL);
+	read_all(0, KIB(512));
+	assert_bytes(0, KIB(512));
+	assert_int_equal(fake_pages_live, 0);
+	for (uint32_t i = 0; i < KIB(100); i++)
+		data()[i] = (uint8_t)(i * 13 + i / 256);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 100, KIB(100)), VIRTIO_BLK_S_OK);
+	read_all(99, KIB(101));
+	assert_int_equal(data()[511], 0);
+	for (uint32_t i = 0; i < KIB(100); i++)
+		assert_int_equal(data()[512 + i], (uint8_t)(i * 13 + i / 256));
+	assert_int_equal(data()[512 + KIB(100)], 0);
+	assert_int_equal(fake_pages_live, 2 * 16 + 16); /* 50 to 150 KiB lie in three pieces */
+	assert_int_equal(quota_in_use(&a->handler.quota), 3 * PIECE + 4096);
+	assert_int_equal(a->handler.count[POLICY_READ].ops, 2);
+	assert_int_equal(a->handler.count[POLICY_READ].bytes, KIB(613));
+	assert_int_equal(a->handler.count[POLICY_WRITE].bytes, KIB(100));
+
+	/* A short read of what is there, and a write to it: by the exit handler alone. */
+	exits = d->queue[0].notified;
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, 4096, true},
+					     {status, 1, true}}, 3);
+	header(VIRTIO_BLK_T_IN, 100);
+	fake_ring_kick(r);
+	assert_int_equal(fake_io_run(vm), 0);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, KIB(16), false},
+					     {status, 1, true}}, 3);
+	header(VIRTIO_BLK_T_OUT, 104);
+	fake_ring_kick(r);
+	assert_int_equal(fake_io_run(vm), 0);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
+	assert_int_equal(d->queue[0].notified, exits + 2);
+	/* Longer: by the I/O thread. */
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, KIB(16) + 512, true},
+					     {status, 1, true}}, 3);
+	header(VIRTIO_BLK_T_IN, 100);
+	fake_ring_kick(r);
+	assert_int_equal(status_byte(), 0xee);
+	assert_int_equal(fake_io_run(vm), 1);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
+}
+
+/* A header in bytes, data in odd pieces, the status behind data in one descriptor. */
+static void test_any_layout(void **state)
+{
+	struct fake_buf b[40];
+	unsigned int n = 0;
+	uint32_t len;
+
+	(void)state;
+	attach("module=disk.img", ALL);
+	header(VIRTIO_BLK_T_IN, 3);
+	for (unsigned int i = 0; i < 16; i++)
+		b[n++] = (struct fake_buf){hdr + i, 1, false};
+	b[n++] = (struct fake_buf){buf, 1, true};
+	b[n++] = (struct fake_buf){buf + 1, 700, true};
+	b[n++] = (struct fake_buf){buf + 701, 0, true};
+	b[n++] = (struct fake_buf){buf + 701, 1024 - 701 + 1, true};
+	data()[1024] = 0xee;
+	len = send(b, n);
+	assert_int_equal(len, 1025);
+	assert_int_equal(data()[1024], VIRTIO_BLK_S_OK);
+	assert_memory_equal(data(), module + 3 * 512, 1024);
+	header(VIRTIO_BLK_T_IN, 3);
+	fake_ring_add_indirect(r, b, n);
+	memset(data(), 0, 1024);
+	fake_ring_kick(r);
+	assert_memory_equal(data(), module + 3 * 512, 1024);
+	/* Header and data of a write in one. */
+	memcpy(data(), fake_guest(hdr), 16);
+	*(uint32_t *)data() = VIRTIO_BLK_T_OUT;
+	memset(data() + 16, 0x5a, 512);
+	fake_ring_used(r, &len, &len);
+	send((struct fake_buf[]){{buf, 528, false}, {status, 1, true}}, 2);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
+	read_all(3, 512);
+	assert_bytes(0x5a, 512);
+}
+
+static void test_other_requests(void **state)
+{
+	static const uint32_t unknown[] = {2, 3, 5, 6, 7, 9, 10, 12, 14, 15, 0x80000000, 0xffffffff};
+
+	(void)state;
+	attach("ram=1M,serial=12345678901234567890", ALL);
+	assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, 20), VIRTIO_BLK_S_OK);
+	assert_memory_equal(data(), "12345678901234567890", 20);
+	memset(data(), 7, 20);
+	assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, 4), VIRTIO_BLK_S_OK);
+	assert_memory_equal(data(), "1234\7\7", 6);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(a->handler.count[POLICY_FLUSH].ops, 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(unknown); i++)
+		assert_int_equal(request(unknown[i], 0, 0), VIRTIO_BLK_S_UNSUPP);
+	/* Not negotiated. */
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 128, 0), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(range(VIRTIO_BLK_T_WRITE_ZEROES, 0, 128, 0), VIRTIO_BLK_S_UNSUPP);
+	attach("ram=1M,serial=ab", 0);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_UNSUPP);
+	assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, 20), VIRTIO_BLK_S_OK);
+	assert_memory_equal(data(), "ab\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+	write_byte(0, 1, 512);
+}
+
+static void test_refused_ranges(void **state)
+{
+	static const struct {
+		uint64_t sector;
+		uint32_t n;
+	} bad[] = {
+		{2048, 512}, {2047, 1024}, {UINT64_MAX, 512}, {UINT64_MAX / 512, 512},
+		{1ull << 55, 512}, {UINT64_MAX - 1, 1024}, {0, 1}, {0, 511}, {0, 513}, {2049, 0},
+	};
+
+	(void)state;
+	attach("ram=1M", DISCARDS);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(request(VIRTIO_BLK_T_IN, bad[i].sector, bad[i].n),
+				 VIRTIO_BLK_S_IOERR);
+		assert_int_equal(request(VIRTIO_BLK_T_OUT, bad[i].sector, bad[i].n),
+				 VIRTIO_BLK_S_IOERR);
+	}
+	read_all(2047, 512);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 2048, 0), VIRTIO_BLK_S_OK);
+	for (uint32_t t = VIRTIO_BLK_T_DISCARD; t <= VIRTIO_BLK_T_WRITE_ZEROES; t += 2) {
+		const struct vblk_range two[] = {{0, 8, 0}, {2040, 9, 0}};
+
+		assert_int_equal(range(t, 2048, 1, 0), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(range(t, 0, 2049, 0), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(range(t, UINT64_MAX, 2, 0), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(range(t, 1ull << 55, UINT32_MAX, 0), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(range(t, 0, 8, 2), VIRTIO_BLK_S_UNSUPP);
+		assert_int_equal(range(t, 0, 8, 0x80000001), VIRTIO_BLK_S_UNSUPP);
+		assert_int_equal(ranges(t, two, 2), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(range(t, 2048, 0, 0), VIRTIO_BLK_S_OK);
+	}
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 8, 1), VIRTIO_BLK_S_UNSUPP);
+	attach("ram=4G", DISCARDS);
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, GIB(1) / 512, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, GIB(1) / 512 + 1, 0), VIRTIO_BLK_S_IOERR);
+}
+
+/* Shapes that do not fit the type. */
+static void test_refused_shapes(void **state)
+{
+	struct fake_buf b[] = {{0, 16, false}, {0, 512, false}, {0, 512, true}, {0, 1, true}};
+
+	(void)state;
+	attach("ram=1M", DISCARDS);
+	b[0].gpa = hdr;
+	b[1].gpa = b[2].gpa = buf;
+	b[3].gpa = status;
+	header(VIRTIO_BLK_T_IN, 0);
+	assert_int_equal(send(b, 4), 0);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_IOERR);
+	header(VIRTIO_BLK_T_OUT, 0);
+	send(b, 4);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_IOERR);
+	header(VIRTIO_BLK_T_DISCARD, 0);
+	memset(data(), 0, 512);
+	b[1].len = 16;
+	send(b, 4);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_IOERR);
+	b[2] = b[3];
+	for (uint32_t n = 0; n < 17 * 16 + 1; n++) {
+		bool good = n > 0 && n % 16 == 0 && n <= 16 * 16;
+
+		header(VIRTIO_BLK_T_DISCARD, 0);
+		memset(data(), 0, n);
+		b[1].len = n;
+		send(b, 3);
+		assert_int_equal(status_byte(), good ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
+	}
+	assert_int_equal(a->handler.malformed, 0);
+}
+
+static void assert_broken(const char *why)
+{
+	uint32_t id, len;
+
+	fake_ring_kick(r);
+	fake_io_run(vm);
+	assert_true(d->broken);
+	assert_string_equal(d->broken_why, why);
+	assert_false(fake_ring_used(r, &id, &len));
+	assert_non_null(strstr(fake_markers, "NEEDS_RESET"));
+	assert_true(fake_driver_start(d, ALL, rings, 1, QSIZE));
+}
+
+static void test_malformed(void **state)
+{
+	(void)state;
+	attach("ram=1M", ALL);
+	header(VIRTIO_BLK_T_IN, 0);
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 15, false}, {status, 1, true}}, 2);
+	assert_broken("request without a header");
+	fake_ring_add(r, (struct fake_buf[]){{status, 1, true}}, 1);
+	assert_broken("request without a header");
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}}, 1);
+	assert_broken("request without room for its status");
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {status, 0, true}}, 2);
+	assert_broken("request without room for its status");
+	assert_int_equal(a->handler.malformed, 4);
+	write_byte(0, 1, 512);
+}
+
+/* A long request that the driver changes while it is under way. */
+static void test_changed_while_served(void **state)
+{
+	uint16_t head;
+
+	(void)state;
+	attach("ram=1M", ALL);
+	write_byte(0, 1, KIB(16));
+	header(VIRTIO_BLK_T_OUT, 128); /* nothing there yet: the exit handler leaves it */
+	head = fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, 4096, false},
+						    {status, 1, true}}, 3);
+	fake_ring_kick(r);
+	assert_int_equal(status_byte(), 0xee);
+	fake_ring_desc(r, (uint16_t)(head + 1))->len = 8192;
+	assert_broken("request changed while it was served");
+	/* A header that changes is not looked at again. */
+	header(VIRTIO_BLK_T_OUT, 128);
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, 4096, false},
+					     {status, 1, true}}, 3);
+	fake_ring_kick(r);
+	header(VIRTIO_BLK_T_IN, UINT64_MAX);
+	fake_io_run(vm);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
+	assert_int_equal(a->handler.count[POLICY_WRITE].ops, 2);
+}
+
+/* Of more than a turn's work each turn does its part; a reset in the middle forgets the rest. */
+static void test_turns(void **state)
+{
+	struct vblk_req *req;
+
+	(void)state;
+	attach("ram=4M", DISCARDS);
+	req = &vblk_of(d)->req[0];
+	memset(data(), 0x11, KIB(512));
+	header(VIRTIO_BLK_T_OUT, 0);
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, KIB(512), false},
+					     {status, 1, true}}, 3);
+	epoch_enter();
+	assert_int_equal(vblk_serve(d, &d->queue[0], true), VIRTQ_MORE);
+	assert_false(req->admitted);
+	assert_int_equal(vblk_serve(d, &d->queue[0], false), VIRTQ_MORE);
+	assert_true(req->admitted);
+	assert_int_equal(req->done, KIB(256));
+	epoch_leave();
+	fake_common_write(d, FAKE_STATUS, 1, 0);
+	assert_false(req->admitted);
+	assert_true(fake_driver_start(d, DISCARDS, rings, 1, QSIZE));
+	for (unsigned int i = 0; i < 8; i++)
+		write_byte(i * 1024, 0x22, KIB(512));
+	assert_int_equal(quota_in_use(&a->handler.quota), MIB(4) + 4096);
+	/* Zeroing is bounded too. */
+	*(struct vblk_range *)fake_guest(buf) = (struct vblk_range){8, MIB(2) / 512, 0};
+	header(VIRTIO_BLK_T_WRITE_ZEROES, 0);
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, 16, false},
+					     {status, 1, true}}, 3);
+	epoch_enter();
+	assert_int_equal(vblk_serve(d, &d->queue[0], true), VIRTQ_MORE);
+	for (unsigned int i = 1; i < 4; i++) {
+		assert_int_equal(vblk_serve(d, &d->queue[0], false), VIRTQ_MORE);
+		assert_int_equal(req->done, i * KIB(512));
+	}
+	assert_int_equal(vblk_serve(d, &d->queue[0], false), VIRTQ_IDLE);
+	epoch_leave();
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
+	read_all(0, KIB(4));
+	assert_bytes(0x22, KIB(4));
+	read_all(8, KIB(512));
+	assert_bytes(0, KIB(512));
+	read_all(8 + MIB(2) / 512, KIB(512));
+	assert_bytes(0x22, KIB(512));
+}
+
+/* A hundred short ones with one notify: the exit handler's share, then the I/O thread. */
+static void test_many_at_once(void **state)
+{
+	uint64_t before;
+	uint32_t id, len;
+
+	(void)state;
+	attach("ram=1M", ALL);
+	write_byte(0, 3, KIB(16));
+	before = d->queue[0].interrupts;
+	header(VIRTIO_BLK_T_IN, 0);
+	for (unsigned int i = 0; i < QSIZE; i++)
+		fake_ring_add_indirect(r, (struct fake_buf[]){{hdr, 16, false}, {buf, 4096, true},
+							      {status, 1, true}}, 3);
+	fake_ring_kick(r);
+	for (unsigned int i = 0; i < 32; i++)
+		assert_true(fake_ring_used(r, &id, &len));
+	assert_false(fake_ring_used(r, &id, &len));
+	assert_int_equal(fake_io_run(vm), 1);
+	for (unsigned int i = 32; i < QSIZE; i++)
+		assert_true(fake_ring_used(r, &id, &len));
+	assert_int_equal(d->queue[0].interrupts, before + 2);
+}
+
+static void test_multiqueue(void **state)
+{
+	uint32_t id, len;
+
+	(void)state;
+	attach("ram=1M,queues=4", ALL);
+	assert_true(fake_driver_start(d, ALL, rings, 4, QSIZE));
+	for (unsigned int q = 0; q < 4; q++) {
+		r = &rings[q];
+		write_byte(q * 8, (uint8_t)(q + 1), 4096);
+	}
+	for (unsigned int q = 0; q < 4; q++) {
+		r = &rings[3 - q];
+		read_all(q * 8, 4096);
+		assert_bytes((uint8_t)(q + 1), 4096);
+		assert_false(fake_ring_used(r, &id, &len));
+	}
+	r = &rings[0];
+}
+
+/* --- back ends against a model --- */
+
+static uint8_t model[KIB(256)];
+
+static void check_model(uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += KIB(64)) {
+		uint32_t n = (uint32_t)MIN(KIB(64), size - at);
+
+		read_all(at / 512, n);
+		assert_memory_equal(data(), model + at, n);
+	}
+}
+
+/* What a discard may have done: whole pieces are zeros, the rest stays. */
+static void model_discard(uint64_t off, uint64_t len, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += PIECE) {
+		if (off <= at && (off + len >= at + PIECE || off + len == size))
+			memset(model + at, 0, MIN(PIECE, size - at));
+	}
+}
+
+static void random_operations(uint64_t size, unsigned int seed)
+{
+	for (unsigned int i = 0; i < 600; i++) {
+		uint64_t sectors = size / 512, at = (unsigned int)rand_r(&seed) % sectors;
+		uint64_t most = MIN(sectors - at, 300u);
+		uint32_t n = 1 + (uint32_t)rand_r(&seed) % (uint32_t)most;
+		uint32_t flags = (uint32_t)rand_r(&seed) % 2;
+
+		switch (rand_r(&seed) % 4) {
+		case 0:
+			for (uint32_t k = 0; k < n * 512; k++)
+				data()[k] = (uint8_t)rand_r(&seed);
+			memcpy(model + at * 512, data(), n * 512);
+			assert_int_equal(request(VIRTIO_BLK_T_OUT, at, n * 512), VIRTIO_BLK_S_OK);
+			break;
+		case 1:
+			assert_int_equal(range(VIRTIO_BLK_T_WRITE_ZEROES, at, n, flags),
+					 VIRTIO_BLK_S_OK);
+			memset(model + at * 512, 0, n * 512);
+			break;
+		case 2:
+			assert_int_equal(range(VIRTIO_BLK_T_DISCARD, at, n, 0), VIRTIO_BLK_S_OK);
+			model_discard(at * 512, n * 512ull, size);
+			break;
+		default:
+			read_all(at, n * 512);
+			assert_memory_equal(data(), model + at * 512, n * 512);
+			break;
+		}
+		if (i % 50 == 0)
+			fake_epoch_run();
+	}
+	check_model(size);
+}
+
+static void test_ram_against_a_model(void **state)
+{
+	(void)state;
+	attach("ram=256K", DISCARDS);
+	memset(model, 0, sizeof(model));
+	random_operations(KIB(256), 1);
+	attach("ram=100K", DISCARDS); /* ends inside a piece */
+	memset(model, 0, sizeof(model));
+	random_operations(KIB(100), 2);
+	/* All given back by one discard. */
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 200, 0), VIRTIO_BLK_S_OK);
+	fake_epoch_run();
+	assert_int_equal(quota_in_use(&a->handler.quota), 4096);
+}
+
+static void test_overlay_against_a_model(void **state)
+{
+	uint64_t size = ALIGN_UP(MODULE_SIZE, 512ul);
+
+	(void)state;
+	attach("module=disk.img", DISCARDS);
+	memset(model, 0, sizeof(model));
+	memcpy(model, module, MODULE_SIZE);
+	check_model(size);
+	assert_int_equal(fake_pages_live, 0);
+	random_operations(size, 3);
+	/* Zeros do not show the module again, and cost no memory. */
+	assert_int_equal(range(VIRTIO_BLK_T_WRITE_ZEROES, 0, (uint32_t)(size / 512), 1),
+			 VIRTIO_BLK_S_OK);
+	fake_epoch_run();
+	assert_int_equal(quota_in_use(&a->handler.quota), 4096);
+	memset(model, 0, sizeof(model));
+	check_model(size);
+	write_byte(5, 9, 512);
+	memset(model + 5 * 512, 9, 512);
+	check_model(size);
+	for (size_t i = 0; i < sizeof(module); i++)
+		assert_int_equal(module[i], (uint8_t)(i * 31 + i / 512 + 1));
+}
+
+static void test_read_only(void **state)
+{
+	uint64_t size = ALIGN_UP(MODULE_SIZE, 512ul);
+
+	(void)state;
+	attach("module=disk.img,ro", ALL | VIRTIO_BLK_F_RO);
+	memset(model, 0, sizeof(model));
+	memcpy(model, module, MODULE_SIZE);
+	check_model(size);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
+	check_model(size);
+	/* The back end itself refuses too. */
+	{
+		struct blk_back *back = vblk_of(d)->disk->back;
+		struct blk_io io = {.op = BLK_ZERO, .len = 512};
+
+		assert_int_equal(back->ops->submit(back, &io), -RAY_EIO);
+	}
+	attach("ram=1M,ro", ALL | VIRTIO_BLK_F_RO);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR);
+	read_all(0, 4096);
+	assert_bytes(0, 4096);
+}
+
+/* A copy under way while its piece is discarded by another queue: memory stays until then. */
+static void test_discard_under_a_reader(void **state)
+{
+	struct vblk *b;
+
+	(void)state;
+	attach("ram=1M", DISCARDS);
+	b = vblk_of(d);
+	write_byte(0, 4, KIB(64));
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 128, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(fake_pages_live, 16);
+	assert_int_equal(quota_in_use(&b->v.attach->handler.quota), PIECE + 4096);
+	fake_epoch_run();
+	assert_int_equal(fake_pages_live, 0);
+	assert_int_equal(quota_in_use(&b->v.attach->handler.quota), 4096);
+	/* Closing waits for those still under way. */
+	write_byte(0, 4, KIB(64));
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 128, 0), VIRTIO_BLK_S_OK);
+	vattach_remove(a);
+	assert_null(fake_retired);
+}
+
+/* --- quotas and failures --- */
+
+static unsigned int markers(const char *text)
+{
+	unsigned int n = 0;
+
+	for (const char *p = fake_markers; (p = strstr(p, text)) != NULL; p++)
+		n++;
+	return n;
+}
+
+static void test_space(void **state)
+{
+	(void)state;
+	attach("ram=1M,space=196K", DISCARDS); /* three pieces and their table */
+	for (unsigned int i = 0; i < 3; i++)
+		write_byte(i * 128, (uint8_t)(i + 1), KIB(64));
+	assert_int_equal(markers("QUOTA_EXCEEDED"), 0);
+	for (unsigned int i = 0; i < 5; i++) {
+		memset(data(), 0x77, 4096);
+		assert_int_equal(request(VIRTIO_BLK_T_OUT, 128 * 3, 4096), VIRTIO_BLK_S_IOERR);
+	}
+	assert_int_equal(markers("QUOTA_EXCEEDED vm=fake device=disk0 what=space"), 1);
+	assert_int_equal(a->handler.quota.denials, 5);
+	assert_int_equal(a->handler.count[POLICY_WRITE].errors, 5);
+	for (unsigned int i = 0; i < 3; i++) {
+		read_all(i * 128, KIB(64));
+		assert_bytes((uint8_t)(i + 1), KIB(64));
+	}
+	write_byte(0, 9, KIB(64)); /* what it has stays writable */
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 128, 0), VIRTIO_BLK_S_OK);
+	fake_epoch_run();
+	write_byte(128 * 3, 5, KIB(64));
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 128 * 4, 512), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(markers("QUOTA_EXCEEDED"), 2);
+	assert_false(d->broken);
+}
+
+static void test_host_memory_is_left_alone(void **state)
+{
+	(void)state;
+	attach("ram=1M", DISCARDS);
+	fake_host_free = MIB(32);
+	assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 4096), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(markers("QUOTA_EXCEEDED"), 0);
+	assert_int_equal(quota_in_use(&a->handler.quota), 0);
+	fake_host_free = GIB(1);
+	write_byte(0, 1, 4096);
+}
+
+static void test_iops(void **state)
+{
+	uint32_t id, len;
+	unsigned int served = 0;
+
+	(void)state;
+	attach("ram=1M,iops=100", ALL);
+	header(VIRTIO_BLK_T_IN, 0);
+	for (unsigned int i = 0; i < 30; i++)
+		fake_ring_add_indirect(r, (struct fake_buf[]){{hdr, 16, false}, {buf, 512, true},
+							      {status, 1, true}}, 3);
+	fake_ring_kick(r);
+	fake_io_run(vm);
+	while (fake_ring_used(r, &id, &len))
+		served++;
+	assert_int_equal(served, 10); /* a tenth of a second's */
+	/* Knocking does not help. */
+	fake_ring_kick(r);
+	fake_virtio_advance(vm, 9900000);
+	assert_false(fake_ring_used(r, &id, &len));
+	assert_int_equal(markers("QUOTA_EXCEEDED vm=fake device=disk0 what=ops"), 1);
+	for (unsigned int i = 0; i < 20; i++) {
+		fake_virtio_advance(vm, i ? 10000000 : 200000);
+		assert_true(fake_ring_used(r, &id, &len));
+		assert_false(fake_ring_used(r, &id, &len));
+	}
+	assert_int_equal(markers("QUOTA_EXCEEDED"), 1);
+	fake_virtio_advance(vm, 1000000000);
+	assert_false(fake_ring_used(r, &id, &len));
+	assert_int_equal(a->handler.count[POLICY_READ].ops, 30);
+}
+
+static void test_rate(void **state)
+{
+	uint32_t id, len;
+	uint64_t begin;
+
+	(void)state;
+	attach("ram=1M,rate=1M,burst=128K", DISCARDS);
+	begin = fake_now_ns;
+	write_byte(0, 1, KIB(128));
+	header(VIRTIO_BLK_T_OUT, 0);
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, KIB(128), false},
+					     {status, 1, true}}, 3);
+	fake_ring_kick(r);
+	fake_io_run(vm);
+	assert_false(fake_ring_used(r, &id, &len));
+	while (!fake_ring_used(r, &id, &len))
+		fake_virtio_advance(vm, 1000000);
+	/* An eighth of a second, for an eighth of a MiB. */
+	assert_in_range(fake_now_ns - begin, 124000000, 127000000);
+	/* Once paid it is not paid again: the exit handler leaves it to the I/O thread. */
+	fake_virtio_advance(vm, 1000000000);
+	header(VIRTIO_BLK_T_OUT, 1024);
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, KIB(16), false},
+					     {status, 1, true}}, 3);
+	fake_ring_kick(r);
+	assert_true(vblk_of(d)->req[0].admitted);
+	fake_io_run(vm);
+	assert_true(fake_ring_used(r, &id, &len));
+	write_byte(0, 1, KIB(112));
+	assert_int_equal(markers("QUOTA_EXCEEDED vm=fake device=disk0 what=bytes"), 1);
+	/* What is discarded is not moved. */
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 2048, 0), VIRTIO_BLK_S_OK);
+}
+
+static void test_no_memory_at_every_allocation(void **state)
+{
+	const struct {
+		const char *spec;
+		uint32_t type;
+	} cases[] = {
+		{"ram=1M", VIRTIO_BLK_T_OUT}, {"module=disk.img", VIRTIO_BLK_T_OUT},
+		{"module=disk.img", VIRTIO_BLK_T_WRITE_ZEROES},
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint8_t st = VIRTIO_BLK_S_IOERR;
+		int n;
+
+		attach(cases[i].spec, DISCARDS);
+		for (n = 0; st != VIRTIO_BLK_S_OK; n++) {
+			int64_t pages = fake_pages_live;
+
+			fake_allocs_left = n;
+			st = cases[i].type == VIRTIO_BLK_T_OUT ?
+				     request(VIRTIO_BLK_T_OUT, 100, KIB(64)) :
+				     range(VIRTIO_BLK_T_WRITE_ZEROES, 100, 100, 0);
+			fake_allocs_left = -1;
+			assert_in_range(st, VIRTIO_BLK_S_OK, VIRTIO_BLK_S_IOERR);
+			assert_false(d->broken);
+			/* What there is, is accounted for. */
+			assert_int_equal(quota_in_use(&a->handler.quota) % PIECE,
+					 quota_in_use(&a->handler.quota) ? 4096 : 0);
+			assert_true(fake_pages_live >= pages);
+		}
+		assert_true(n > 2);
+		read_all(0, KIB(64));
+		vattach_remove(a);
+	}
+	/* A discard that cannot be noted keeps the contents. */
+	attach("module=disk.img", DISCARDS);
+	fake_allocs_left = 0;
+	assert_int_equal(range(VIRTIO_BLK_T_DISCARD, 0, 128, 0), VIRTIO_BLK_S_OK);
+	fake_allocs_left = -1;
+	read_all(0, 512);
+	assert_memory_equal(data(), module, 512);
+}
+
+static void test_attach_fails_at_every_allocation(void **state)
+{
+	static const char *const specs[] = {"ram=64M", "module=disk.img", "module=disk.img,ro"};
+	char why[160];
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(specs); i++) {
+		int err = -1, n;
+
+		for (n = 0; err; n++) {
+			int live = fake_allocs_live;
+
+			fake_allocs_left = n;
+			err = vattach_add(vm, "disk", specs[i], &a, why, sizeof(why));
+			fake_allocs_left = -1;
+			if (err) {
+				assert_int_equal(err, -RAY_ENOMEM);
+				assert_int_equal(fake_allocs_live, live);
+			}
+		}
+		assert_true(n > 4);
+	}
+}
+
+/* --- saving --- */
+
+static void test_save_and_load(void **state)
+{
+	static uint8_t one[4096], two[4096];
+	struct vdev *v;
+	uint32_t id, n;
+	size_t len;
+
+	(void)state;
+	attach("ram=1M", DISCARDS);
+	v = &d->dev;
+	write_byte(0, 6, KIB(64));
+	fake_config_write(d, VBLK_CFG_WRITEBACK, 1, 0);
+	/* A request that is under way: it begins again on the other side. */
+	header(VIRTIO_BLK_T_OUT, 128);
+	fake_ring_add(r, (struct fake_buf[]){{hdr, 16, false}, {buf, KIB(4), false},
+					     {status, 1, true}}, 3);
+	fake_ring_kick(r);
+	assert_true(vblk_of(d)->req[0].admitted);
+	v->ops->quiesce(v);
+	fake_io_run(vm);
+	assert_int_equal(status_byte(), 0xee);
+	len = fake_save(v, one, sizeof(one));
+	for (size_t cut = 0; cut < len; cut++)
+		assert_int_equal(fake_load(v, one, cut), -RAY_EINVAL);
+	assert_int_equal(fake_load(v, one, len), 0);
+	assert_false(vblk_of(d)->req[0].admitted);
+	assert_int_equal(fake_save(v, two, sizeof(two)), len);
+	assert_memory_equal(one, two, len);
+	v->ops->resume(v);
+	fake_io_run(vm);
+	assert_true(fake_ring_used(r, &id, &n));
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_WRITEBACK, 1), 0);
+	/* Not of this disk. */
+	one[len - 8] ^= 1;
+	v->ops->quiesce(v);
+	assert_int_equal(fake_load(v, one, len), -RAY_EINVAL);
+	v->ops->resume(v);
+	read_all(0, KIB(64));
+	assert_bytes(6, KIB(64));
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(options),
+		T(configuration),
+		T(read_and_write),
+		T(any_layout),
+		T(other_requests),
+		T(refused_ranges),
+		T(refused_shapes),
+		T(malformed),
+		T(changed_while_served),
+		T(turns),
+		T(many_at_once),
+		T(multiqueue),
+		T(ram_against_a_model),
+		T(overlay_against_a_model),
+		T(read_only),
+		T(discard_under_a_reader),
+		T(space),
+		T(host_memory_is_left_alone),
+		T(iops),
+		T(rate),
+		T(no_memory_at_every_allocation),
+		T(attach_fails_at_every_allocation),
+		T(save_and_load),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
