@@ -18,7 +18,6 @@
 
 #define FAKE_POISON 0xa5
 
-uint64_t mm_direct_base;
 static uint64_t fake_host_free = GIB(1); /* what page_stats_get() says */
 static int64_t fake_pages_live;          /* 4 KiB each */
 static struct epoch_entry *fake_retired;

@@ -501,6 +501,7 @@ static void test_changed_while_served(void **state)
 static void test_turns(void **state)
 {
 	struct vblk_req *req;
+	uint32_t id, len;
 
 	(void)state;
 	attach("ram=4M", DISCARDS);
@@ -535,6 +536,7 @@ static void test_turns(void **state)
 	}
 	assert_int_equal(vblk_serve(d, &d->queue[0], false), VIRTQ_IDLE);
 	epoch_leave();
+	assert_true(fake_ring_used(r, &id, &len));
 	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
 	read_all(0, KIB(4));
 	assert_bytes(0x22, KIB(4));

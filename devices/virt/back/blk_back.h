@@ -2,8 +2,7 @@
 /*
  * What a block device stands on. A back end holds bytes by offset; it does not know virtio's
  * requests, quotas of operations, or queues.
- * Owns: the contract. Of virtio it uses one thing, the iterator over pieces of guest memory,
- * so that data is copied once.
+ * Owns: the contract. Data moves between pieces of guest memory and the back end's, in one copy.
  *
  * Locking: submit() comes from several queues at once, on several CPUs; a back end orders what
  * has to be ordered. Requests that overlap and are under way at once have no order, as on any
@@ -12,7 +11,7 @@
 #ifndef RAYOS_DEVICES_VIRT_BACK_BLK_BACK_H
 #define RAYOS_DEVICES_VIRT_BACK_BLK_BACK_H
 
-#include "devices/virt/virtio/virtq.h"
+#include "devices/virt/segs.h"
 #include "kernel/lib/types.h"
 
 #define BLK_SECTOR   512u

@@ -15,6 +15,7 @@
 #define RAYOS_DEVICES_VIRT_VIRTIO_VIRTQ_H
 
 #include "devices/virt/io.h"
+#include "devices/virt/segs.h"
 #include "kernel/lib/types.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/time/time.h"
@@ -25,12 +26,6 @@ struct virtio_dev;
 #define VIRTQ_NO_VECTOR 0xffffu
 /* Chunks of guest memory (2 MiB) that buffers of one chain may cross, beyond its descriptors. */
 #define VIRTQ_SEGS_SPARE 16u
-
-/* A piece of a buffer, contiguous in host memory. The guest may write to it meanwhile. */
-struct virtq_seg {
-	void *p;
-	uint32_t len; /* bytes, > 0 */
-};
 
 /*
  * One descriptor chain: first what the device reads, then what it writes (2.7.4.2). The
@@ -115,36 +110,9 @@ uint32_t virtq_chain_read(const struct virtq_chain *c, uint32_t off, void *dst, 
 uint32_t virtq_chain_write(const struct virtq_chain *c, uint32_t off, const void *src,
 			   uint32_t len);
 
-/* A position inside one part of a chain, for devices that move through it. */
-struct virtq_iter {
-	const struct virtq_seg *seg;
-	uint32_t left;    /* segments from seg on */
-	uint32_t seg_off; /* bytes into seg */
-};
 /** Begin at byte @off of the out or in part. */
 void virtq_iter_out(struct virtq_iter *it, const struct virtq_chain *c, uint32_t off);
 void virtq_iter_in(struct virtq_iter *it, const struct virtq_chain *c, uint32_t off);
-/** The next contiguous piece of at most @max bytes, NULL at the end; moves on. */
-static inline void *virtq_iter_next(struct virtq_iter *it, uint32_t max, uint32_t *len)
-{
-	uint32_t n;
-	char *p;
-
-	if (it->left == 0)
-		return NULL;
-	n = it->seg->len - it->seg_off;
-	p = (char *)it->seg->p + it->seg_off;
-	if (n > max) {
-		n = max;
-		it->seg_off += n;
-	} else {
-		it->seg++;
-		it->left--;
-		it->seg_off = 0;
-	}
-	*len = n;
-	return p;
-}
 
 struct state_buf;
 /** Ring state of a queue, inside its device's record. Pre: nobody serves. */
