@@ -19,7 +19,7 @@ static void test_quota_rate(struct selftest *t)
 	struct quota q;
 
 	quota_init(&q, &limits, time_tsc_hz());
-	begin = now = rdtsc();
+	begin = rdtsc();
 	end = begin + time_ns_to_tsc(SPAN_NS);
 	while ((now = rdtsc()) < end) {
 		when = quota_check(&q, now, 1, 0);
