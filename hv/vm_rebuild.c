@@ -14,7 +14,7 @@
 #include "kernel/time/time.h"
 
 /* Devices, and vCPU registers beside the XSAVE area: a few times what they take. */
-#define DEVICES_ROOM KIB(32)
+#define DEVICES_ROOM KIB(128)
 #define VCPU_ROOM    KIB(4)
 
 static int parts_renew(struct vm *vm, struct state_buf *b, char *why, size_t why_len)

@@ -2,9 +2,8 @@
 /*
  * 16550A UART at 0x3F8, IRQ 4 (National Semiconductor PC16550D data sheet). Line timing is not
  * modelled: the transmitter is always empty, a short receive FIFO has "timed out" at once.
- * Owns: registers, receive ring, output ring. Must not know: who reads.
- * Locking: uart->lock; the output ring is read without it. Readers hold references, which
- * outlive the VM's.
+ * Owns: registers, receive ring. Must not know: who reads.
+ * Locking: uart->lock. Readers hold references to its terminal, which outlive the VM's.
  */
 #include "devices/virt/uart.h"
 
@@ -55,14 +54,9 @@ struct vuart {
 	uint8_t ier, fcr, lcr, mcr, lsr, msr, scr, dll, dlm;
 	bool thre_pending;
 	bool line;
-	volatile bool gone;    /* the VM has ended: vdev.vm is not to be touched */
-	volatile uint32_t refs;
 	uint32_t rx_head, rx_count;
-	volatile uint32_t waiting; /* readers asleep */
-	struct waitq wait;
-	volatile uint64_t written; /* bytes ever */
 	uint8_t rx[VUART_RX_SIZE];
-	uint8_t log[VUART_LOG_SIZE];
+	struct vterm term;
 };
 
 static struct vuart *vuart_of(struct vdev *d)
@@ -70,76 +64,16 @@ static struct vuart *vuart_of(struct vdev *d)
 	return container_of(d, struct vuart, dev);
 }
 
-/* --- host side --- */
-
-struct vuart *vuart_get(struct vm *vm)
+struct vterm *vuart_get(struct vm *vm)
 {
-	if (vm->uart)
-		__atomic_fetch_add(&vm->uart->refs, 1, __ATOMIC_RELAXED);
-	return vm->uart;
-}
-
-void vuart_put(struct vuart *u)
-{
-	if (__atomic_sub_fetch(&u->refs, 1, __ATOMIC_ACQ_REL) == 0)
-		kfree(u);
-}
-
-bool vuart_gone(const struct vuart *u)
-{
-	return u->gone;
-}
-
-uint64_t vuart_position(const struct vuart *u)
-{
-	return __atomic_load_n(&u->written, __ATOMIC_ACQUIRE);
-}
-
-uint64_t vuart_oldest(const struct vuart *u)
-{
-	uint64_t end = vuart_position(u);
-
-	/* The slot of the byte before may be in use by the one being written. */
-	return end >= VUART_LOG_SIZE ? end - (VUART_LOG_SIZE - 1) : 0;
-}
-
-size_t vuart_read(const struct vuart *u, uint64_t *pos, char *buf, size_t len)
-{
-	uint64_t from, end;
-	size_t n;
-
-	do {
-		end = vuart_position(u);
-		from = MIN(MAX(*pos, vuart_oldest(u)), end);
-		n = (size_t)MIN((uint64_t)len, end - from);
-		for (size_t i = 0; i < n; i++)
-			buf[i] = (char)__atomic_load_n(&u->log[(from + i) % VUART_LOG_SIZE],
-						       __ATOMIC_RELAXED);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		/* The guest may have written over what was being copied: again, from further on. */
-	} while (n > 0 && vuart_oldest(u) > from);
-	*pos = from + n;
-	return n;
-}
-
-bool vuart_wait(struct vuart *u, uint64_t pos, uint64_t deadline_ns)
-{
-	__atomic_fetch_add(&u->waiting, 1, __ATOMIC_SEQ_CST);
-	wait_event(&u->wait, vuart_position(u) > pos || u->gone, deadline_ns);
-	__atomic_fetch_sub(&u->waiting, 1, __ATOMIC_SEQ_CST);
-	return vuart_position(u) > pos;
+	return vm->uart ? vterm_get(&vm->uart->term) : NULL;
 }
 
 static void log_byte(struct vuart *u, uint8_t byte)
 {
-	uint64_t at = u->written;
-
-	if (unlikely(at == 0))
+	if (unlikely(u->term.written == 0))
 		u->dev.vm->first_output_tsc = rdtsc();
-	__atomic_store_n(&u->log[at % VUART_LOG_SIZE], byte, __ATOMIC_RELAXED);
-	__atomic_store_n(&u->written, at + 1, __ATOMIC_SEQ_CST);
-	if (unlikely(u->waiting))
-		waitq_wake_all(&u->wait);
+	vterm_put_byte(&u->term, byte);
 }
 
 /* --- guest side; context: lock held --- */
@@ -352,10 +286,11 @@ static bool vuart_port(struct gbus_range *r, struct vcpu *vcpu, struct gbus_acce
 	return true;
 }
 
-size_t vuart_write(struct vuart *u, const char *buf, size_t len)
+static size_t vuart_type(struct vterm *t, const char *buf, size_t len)
 {
+	struct vuart *u = container_of(t, struct vuart, term);
 	uint64_t flags = spin_lock_irqsave(&u->lock);
-	size_t n = u->gone ? 0 : MIN(len, (size_t)(VUART_RX_SIZE - u->rx_count));
+	size_t n = t->gone ? 0 : MIN(len, (size_t)(VUART_RX_SIZE - u->rx_count));
 
 	for (size_t i = 0; i < n; i++)
 		rx_push(u, (uint8_t)buf[i]);
@@ -364,6 +299,13 @@ size_t vuart_write(struct vuart *u, const char *buf, size_t len)
 	spin_unlock_irqrestore(&u->lock, flags);
 	return n;
 }
+
+static void vuart_free(struct vterm *t)
+{
+	kfree(container_of(t, struct vuart, term));
+}
+
+static const struct vterm_ops vuart_term_ops = {.type = vuart_type, .free = vuart_free};
 
 static void vuart_reset(struct vdev *d)
 {
@@ -434,11 +376,11 @@ static void vuart_destroy(struct vdev *d)
 	vdev_ports_del(d->vm, &u->port, 1);
 	list_del(&d->node);
 	d->vm->uart = NULL;
+	/* Under the lock: whoever types is done with the VM, or sees that it is gone. */
 	flags = spin_lock_irqsave(&u->lock);
-	u->gone = true;
+	u->term.gone = true;
 	spin_unlock_irqrestore(&u->lock, flags);
-	waitq_wake_all(&u->wait);
-	vuart_put(u);
+	vterm_end(&u->term);
 }
 
 static const struct vdev_ops vuart_ops = {
@@ -460,8 +402,7 @@ int vuart_create(struct vm *vm)
 	if (!u)
 		return -RAY_ENOMEM;
 	spin_lock_init(&u->lock, LOCK_ORDER_VDEV);
-	waitq_init(&u->wait);
-	u->refs = 1;
+	vterm_init(&u->term, &vuart_term_ops, "serial");
 	u->port = (struct gbus_range){.base = UART_BASE, .len = 8, .fn = vuart_port,
 				      .flags = GBUS_F_FAST, .name = "uart16550"};
 	err = vdev_ports_add(vm, &u->port, 1);

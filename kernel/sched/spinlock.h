@@ -17,6 +17,7 @@ enum lock_order {
 	LOCK_ORDER_VDEV_REGS = 35,
 	LOCK_ORDER_VQUEUE = 40,
 	LOCK_ORDER_VQUEUE_PEER = 45, /* the queue another VM's frame goes into */
+	LOCK_ORDER_VBACK = 47,       /* what stands behind a queue: a console's port */
 	LOCK_ORDER_VIRQ = 50,
 	LOCK_ORDER_NET = 55,
 	LOCK_ORDER_DRIVER = 60,

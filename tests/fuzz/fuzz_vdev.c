@@ -1,7 +1,8 @@
 /* UNIT: tests/host/fake_virt.c hv/vdev.c hv/platform.c hv/irqchip/vlapic.c
  * hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c
  * hv/irqchip/vlapic_timer.c hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/virq.c
- * devices/virt/virt.c devices/virt/uart.c devices/virt/pit.c devices/virt/pit_channel.c
+ * devices/virt/virt.c devices/virt/term.c devices/virt/uart.c
+ * devices/virt/pit.c devices/virt/pit_channel.c
  * devices/virt/rtc.c devices/virt/rtc_date.c devices/virt/pm.c devices/virt/pci.c
  * devices/virt/pci_dev.c devices/virt/ports.c devices/virt/testdev.c devices/virt/platform.c
  * devices/virt/firmware.c devices/virt/acpi.c devices/virt/smbios.c
@@ -241,12 +242,14 @@ static void one(struct input *in)
 		window_op(in);
 		break;
 	default: {
+		struct vterm *term = vuart_get(vm);
 		uint64_t pos = word(in);
 		char buf[64] = {0};
 
 		virq_msi_send(vm, 0xfee00000 | (word(in) & 0xfffff), word(in));
-		vuart_write(vm->uart, buf, byte(in) % sizeof(buf));
-		vuart_read(vm->uart, &pos, buf, sizeof(buf));
+		term->ops->type(term, buf, byte(in) % sizeof(buf));
+		vterm_read(term, &pos, buf, sizeof(buf));
+		vterm_put(term);
 		hv_platform()->power_button(vm);
 		break;
 	}

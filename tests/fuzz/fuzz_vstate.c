@@ -1,7 +1,8 @@
 /* UNIT: tests/host/fake_virt.c hv/vdev.c hv/platform.c hv/irqchip/vlapic.c
  * hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c
  * hv/irqchip/vlapic_timer.c hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/virq.c
- * devices/virt/virt.c devices/virt/uart.c devices/virt/pit.c devices/virt/pit_channel.c
+ * devices/virt/virt.c devices/virt/term.c devices/virt/uart.c
+ * devices/virt/pit.c devices/virt/pit_channel.c
  * devices/virt/rtc.c devices/virt/rtc_date.c devices/virt/pm.c devices/virt/pci.c
  * devices/virt/pci_dev.c devices/virt/ports.c devices/virt/testdev.c devices/virt/platform.c
  * devices/virt/firmware.c devices/virt/acpi.c devices/virt/smbios.c
@@ -133,13 +134,15 @@ static void interrupts_take(void)
 /* What was loaded is now a device's state: it must stand any use. */
 static void work_on(void)
 {
+	struct vterm *term = vuart_get(vm);
 	uint64_t pos = 0;
 	char text[32] = { 0 };
 
 	fake_time_advance(10000000);
 	interrupts_take();
-	vuart_write(vm->uart, text, sizeof(text));
-	vuart_read(vm->uart, &pos, text, sizeof(text));
+	term->ops->type(term, text, sizeof(text));
+	vterm_read(term, &pos, text, sizeof(text));
+	vterm_put(term);
 	ports_touch();
 	indexed_touch();
 	fake_time_advance(2000000000);

@@ -1,7 +1,7 @@
 /* UNIT: tests/host/fake_virt.c hv/vdev.c hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c
  * hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c
  * hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/virq.c
- * devices/virt/virt.c devices/virt/uart.c
+ * devices/virt/virt.c devices/virt/term.c devices/virt/uart.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* The 16550A, as its data sheet and Linux's 8250 driver expect it. */
@@ -19,6 +19,12 @@
 #include "tests/host/fake_virt.h"
 
 static struct vm *vm;
+static struct vterm *term;
+
+static size_t type(const char *buf, size_t len)
+{
+	return term->ops->type(term, buf, len);
+}
 
 static void out(unsigned int reg, uint8_t v)
 {
@@ -51,6 +57,7 @@ static int setup(void **state)
 	(void)state;
 	vm = fake_vm_create(1);
 	assert_int_equal(vuart_create(vm), 0);
+	term = vuart_get(vm);
 	vlapic_mmio(vm->vcpu[0], 0xf0, true, &svr, true);
 	fake_mmio_write(vm, 0xfec00000, 4, 0x18);
 	fake_mmio_write(vm, 0xfec00010, 4, 0x44);
@@ -61,6 +68,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	vterm_put(term);
 	fake_vm_destroy(vm);
 	return 0;
 }
@@ -74,36 +82,36 @@ static void test_output(void **state)
 	assert_int_equal(in(5), 0x60);
 	for (const char *s = "hello"; *s; s++)
 		out(0, (uint8_t)*s);
-	assert_int_equal(vuart_position(vm->uart), 5);
-	assert_int_equal(vuart_read(vm->uart, &pos, buf, 2), 2);
+	assert_int_equal(vterm_position(term), 5);
+	assert_int_equal(vterm_read(term, &pos, buf, 2), 2);
 	assert_memory_equal(buf, "he", 2);
-	assert_int_equal(vuart_read(vm->uart, &pos, buf, sizeof(buf)), 3);
+	assert_int_equal(vterm_read(term, &pos, buf, sizeof(buf)), 3);
 	assert_memory_equal(buf, "llo", 3);
-	assert_int_equal(vuart_read(vm->uart, &pos, buf, sizeof(buf)), 0);
-	assert_false(vuart_wait(vm->uart, pos, fake_now_ns + 1000));
+	assert_int_equal(vterm_read(term, &pos, buf, sizeof(buf)), 0);
+	assert_false(vterm_wait(term, pos, fake_now_ns + 1000));
 	out(0, '!');
-	assert_true(vuart_wait(vm->uart, pos, fake_now_ns + 1000));
+	assert_true(vterm_wait(term, pos, fake_now_ns + 1000));
 	assert_false(irq());
 }
 
 static void test_scrollback_wraps(void **state)
 {
-	static char buf[VUART_LOG_SIZE];
+	static char buf[VTERM_LOG_SIZE];
 	uint64_t pos = 3;
 	size_t n;
 
 	(void)state;
-	for (unsigned int i = 0; i < VUART_LOG_SIZE + 100; i++)
+	for (unsigned int i = 0; i < VTERM_LOG_SIZE + 100; i++)
 		out(0, (uint8_t)(i % 251));
-	assert_int_equal(vuart_oldest(vm->uart), 101);
-	n = vuart_read(vm->uart, &pos, buf, sizeof(buf));
-	assert_int_equal(n, VUART_LOG_SIZE - 1);
-	assert_int_equal(pos, VUART_LOG_SIZE + 100);
+	assert_int_equal(vterm_oldest(term), 100 + VTERM_WRITING);
+	n = vterm_read(term, &pos, buf, sizeof(buf));
+	assert_int_equal(n, VTERM_KEPT);
+	assert_int_equal(pos, VTERM_LOG_SIZE + 100);
 	for (size_t i = 0; i < n; i++)
-		assert_int_equal((uint8_t)buf[i], (i + 101) % 251);
+		assert_int_equal((uint8_t)buf[i], (i + 100 + VTERM_WRITING) % 251);
 	pos = UINT64_MAX; /* a position from the future is the present */
-	assert_int_equal(vuart_read(vm->uart, &pos, buf, sizeof(buf)), 0);
-	assert_int_equal(pos, VUART_LOG_SIZE + 100);
+	assert_int_equal(vterm_read(term, &pos, buf, sizeof(buf)), 0);
+	assert_int_equal(pos, VTERM_LOG_SIZE + 100);
 }
 
 static void test_is_a_16550a(void **state)
@@ -129,7 +137,7 @@ static void test_is_a_16550a(void **state)
 	out(3, 0x03);
 	assert_int_equal(in(3), 0x03);
 	assert_int_equal(in(1), 0);
-	assert_int_equal(vuart_position(vm->uart), 0);
+	assert_int_equal(vterm_position(term), 0);
 	out(5, 0xff);
 	out(6, 0xff);
 	assert_int_equal(in(5), 0x60);
@@ -172,7 +180,7 @@ static void test_out2_gates_the_line(void **state)
 static void test_receive(void **state)
 {
 	(void)state;
-	assert_int_equal(vuart_write(vm->uart, "abc", 3), 3);
+	assert_int_equal(type("abc", 3), 3);
 	assert_false(irq());
 	assert_int_equal(in(5), 0x61);
 	assert_int_equal(in(0), 'a');
@@ -185,15 +193,15 @@ static void test_receive(void **state)
 	assert_int_equal(in(5), 0x60);
 	assert_int_equal(in(0), 0);
 	out(2, 0xc1); /* FIFO, trigger at 14 */
-	assert_int_equal(vuart_write(vm->uart, "0123456789", 10), 10);
+	assert_int_equal(type("0123456789", 10), 10);
 	assert_true(irq());
 	assert_int_equal(in(2), 0xcc); /* short: timed out */
-	assert_int_equal(vuart_write(vm->uart, "ABCDEFGH", 8), 8);
+	assert_int_equal(type("ABCDEFGH", 8), 8);
 	assert_int_equal(in(2), 0xc4);
 	for (unsigned int i = 0; i < 18; i++)
 		assert_int_equal(in(0), "0123456789ABCDEFGH"[i]);
 	assert_int_equal(in(2), 0xc1);
-	assert_int_equal(vuart_write(vm->uart, "zz", 2), 2);
+	assert_int_equal(type("zz", 2), 2);
 	out(2, 0xc3); /* clear */
 	assert_int_equal(in(5), 0x60);
 }
@@ -204,10 +212,10 @@ static void test_receive_overflow_is_refused(void **state)
 
 	(void)state;
 	memset(big, 'q', sizeof(big));
-	assert_int_equal(vuart_write(vm->uart, big, sizeof(big)), VUART_RX_SIZE);
-	assert_int_equal(vuart_write(vm->uart, big, 1), 0);
+	assert_int_equal(type(big, sizeof(big)), VUART_RX_SIZE);
+	assert_int_equal(type(big, 1), 0);
 	assert_int_equal(in(0), 'q');
-	assert_int_equal(vuart_write(vm->uart, big, 5), 1);
+	assert_int_equal(type(big, 5), 1);
 }
 
 static void test_loopback(void **state)
@@ -223,7 +231,7 @@ static void test_loopback(void **state)
 	out(2, 0x01);
 	for (unsigned int i = 0; i < 17; i++)
 		out(0, (uint8_t)('a' + i));
-	assert_int_equal(vuart_position(vm->uart), 0);
+	assert_int_equal(vterm_position(term), 0);
 	assert_int_equal(in(5), 0x63); /* overrun */
 	assert_int_equal(in(5), 0x61);
 	for (unsigned int i = 0; i < 16; i++)
@@ -246,7 +254,7 @@ static void test_wide_access(void **state)
 	(void)state;
 	fake_out(vm, 0x3f8, 2, 0x0141); /* THR, then IER */
 	assert_int_equal(in(1), 1);
-	assert_int_equal(vuart_position(vm->uart), 1);
+	assert_int_equal(vterm_position(term), 1);
 	assert_int_equal(fake_in(vm, 0x3fc, 4) & 0xffff, 0x600b);
 }
 
@@ -262,11 +270,13 @@ static void test_save_destroy_restore_continue(void **state)
 	in(2);
 	out(2, 0x81);
 	out(7, 0x77);
-	assert_int_equal(vuart_write(vm->uart, "typed", 5), 5);
+	assert_int_equal(type("typed", 5), 5);
 	in(0);
 	len = fake_save(d, bytes, sizeof(bytes));
 	d->ops->destroy(d);
+	vterm_put(term);
 	assert_int_equal(vuart_create(vm), 0);
+	term = vuart_get(vm);
 	d = fake_vdev(vm, "uart16550");
 	assert_int_equal(fake_load(d, bytes, len), 0);
 	assert_int_equal(fake_save(d, again, sizeof(again)), len);
@@ -278,7 +288,7 @@ static void test_save_destroy_restore_continue(void **state)
 	for (unsigned int i = 0; i < 4; i++)
 		assert_int_equal(in(0), "yped"[i]);
 	assert_int_equal(in(7), 0x77);
-	assert_int_equal(vuart_write(vm->uart, "X", 1), 1);
+	assert_int_equal(type("X", 1), 1);
 	assert_true(irq()); /* the line was known to be up, went down, came up */
 	d->ops->reset(d);
 	assert_int_equal(in(5), 0x60);
@@ -287,22 +297,38 @@ static void test_save_destroy_restore_continue(void **state)
 
 static void test_last_words_outlive_the_vm(void **state)
 {
-	struct vuart *u = vuart_get(vm);
 	char buf[8];
 	uint64_t pos = 0;
 
 	(void)state;
 	out(0, 'b');
 	out(0, 'y');
-	assert_false(vuart_gone(u));
+	assert_false(term->gone);
 	fake_vdev(vm, "uart16550")->ops->destroy(fake_vdev(vm, "uart16550"));
 	assert_null(vuart_get(vm));
-	assert_true(vuart_gone(u));
-	assert_int_equal(vuart_read(u, &pos, buf, sizeof(buf)), 2);
+	assert_true(term->gone);
+	assert_int_equal(vterm_read(term, &pos, buf, sizeof(buf)), 2);
 	assert_memory_equal(buf, "by", 2);
-	assert_false(vuart_wait(u, pos, UINT64_MAX)); /* does not sleep for ever */
-	assert_int_equal(vuart_write(u, "x", 1), 0);
-	vuart_put(u);
+	assert_false(vterm_wait(term, pos, UINT64_MAX)); /* does not sleep for ever */
+	assert_int_equal(type("x", 1), 0);
+}
+
+static void test_long_output_in_pieces(void **state)
+{
+	static char text[VTERM_LOG_SIZE + 1000], buf[VTERM_LOG_SIZE];
+	uint64_t pos = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)(i * 7 % 253);
+	vterm_write(term, text, 300);
+	assert_int_equal(vterm_read(term, &pos, buf, sizeof(buf)), 300);
+	assert_memory_equal(buf, text, 300);
+	vterm_write(term, text + 300, sizeof(text) - 300);
+	assert_int_equal(vterm_position(term), sizeof(text));
+	assert_int_equal(vterm_read(term, &pos, buf, sizeof(buf)), VTERM_KEPT);
+	assert_memory_equal(buf, text + sizeof(text) - VTERM_KEPT, VTERM_KEPT);
+	assert_int_equal(pos, sizeof(text));
 }
 
 int main(void)
@@ -320,6 +346,7 @@ int main(void)
 		T(test_wide_access),
 		T(test_save_destroy_restore_continue),
 		T(test_last_words_outlive_the_vm),
+		T(test_long_output_in_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
