@@ -256,8 +256,9 @@ static void console_reset(struct virtio_dev *d)
 
 	console_ctl_reset(c);
 	memset(c->tx_off, 0, sizeof(c->tx_off));
+	/* What was typed stays: drivers reset the device before they begin. */
 	for (unsigned int i = 0; i < c->ports->count; i++)
-		vcport_reset(c->ports->port[i]);
+		c->ports->port[i]->guest_open = false;
 }
 
 static void console_quiesce(struct virtio_dev *d)
@@ -280,6 +281,7 @@ static void console_destroy(struct virtio_dev *d)
 {
 	struct console_dev *c = console_of(d);
 
+	/* The next one begins with an empty line, unless a record is loaded into it. */
 	for (unsigned int i = 0; i < c->ports->count; i++)
 		vcport_reset(c->ports->port[i]);
 	kfree(c);
