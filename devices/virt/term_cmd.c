@@ -49,7 +49,7 @@ static void explain(struct cmd_ctx *ctx, const struct target *t)
 			 vm_state_name(t->vm->state), vm);
 	} else if (ps == NULL) {
 		cmd_fail(ctx, -RAY_ENOENT, "'%s' has no virtio console; define it with "
-			 "console=%s, or `vm attach %s console=%s`", vm, t->port, vm, t->port);
+			 "console=%s, or `vm attach %s console %s`", vm, t->port, vm, t->port);
 	} else {
 		vcports_names(ps, names, sizeof(names));
 		cmd_fail(ctx, -RAY_ENOENT, "'%s' has no port '%s'; there are: %s, %s", vm, t->port,
