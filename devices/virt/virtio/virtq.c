@@ -48,7 +48,15 @@ int virtq_init(struct virtq *q, struct virtio_dev *dev, uint16_t index, uint16_t
 void virtq_fini(struct virtq *q)
 {
 	kfree(q->chain.seg);
+	kfree(q->gpa);
 	q->chain.seg = NULL;
+	q->gpa = NULL;
+}
+
+int virtq_addresses(struct virtq *q)
+{
+	q->gpa = kcalloc(q->seg_max, sizeof(*q->gpa), MEM_VDEV);
+	return q->gpa ? 0 : -RAY_ENOMEM;
 }
 
 void virtq_reset(struct virtq *q)
@@ -169,6 +177,22 @@ static inline int pieces_add(struct walk *w, uint64_t gpa, uint32_t len, bool wr
 	return 0;
 }
 
+static int address_add(struct walk *w, uint64_t gpa, uint32_t len, bool write)
+{
+	struct virtq_chain *c = &w->q->chain;
+	uint32_t at = (uint32_t)c->out_count + c->in_count;
+
+	if (at == w->q->seg_max)
+		return broken(w->q, "buffers in too many pieces");
+	w->q->gpa[at] = gpa;
+	c->seg[at] = (struct virtq_seg){.len = len};
+	if (write)
+		c->in_count++;
+	else
+		c->out_count++;
+	return 0;
+}
+
 /* Into an indirect table (2.7.5.3). */
 static int indirect_enter(struct walk *w, uint64_t addr, uint64_t rest)
 {
@@ -198,6 +222,8 @@ static int buffer_add(struct walk *w, uint64_t addr, uint64_t rest)
 	*total += len;
 	if (unlikely(*total > UINT32_MAX))
 		return broken(w->q, "chain longer than 4 GiB");
+	if (unlikely(w->q->by_address))
+		return address_add(w, addr, len, write);
 	return pieces_add(w, addr, len, write);
 }
 

@@ -57,6 +57,8 @@ struct virtq {
 	uint64_t absent;      /* gpa that virtq_next() missed, for the I/O thread to make present */
 	uint32_t absent_len;  /* bytes; 0: none */
 	uint32_t seg_max;
+	uint64_t *gpa;        /* of each segment; set by virtq_addresses() only */
+	bool by_address;      /* segments have no pointers, but gpa[] */
 	struct timer timer;    /* kicks, when a quota allows more */
 	struct vio_work work;  /* serves the queue on the VM's I/O thread */
 	struct virtq_chain chain;
@@ -69,6 +71,13 @@ int __must_check virtq_init(struct virtq *q, struct virtio_dev *dev, uint16_t in
 void virtq_fini(struct virtq *q);
 /** Power-on: disabled, indices 0, largest size, no vector. Pre: lock held or nobody serves. */
 void virtq_reset(struct virtq *q);
+
+/**
+ * Room for a queue whose buffers are not to be looked into, but named: while q->by_address is
+ * set, virtq_next() gives guest addresses in q->gpa[], unchecked, and segments without pointers.
+ * 0 or -RAY_ENOMEM.
+ */
+int __must_check virtq_addresses(struct virtq *q);
 
 /**
  * The next chain, without taking it: a second call without virtq_take() gives it again.
