@@ -247,11 +247,11 @@ static enum vsock_op stream_op(const struct vstream *s)
 		return VSOCK_OP_RESPONSE;
 	if (s->state != VSTREAM_OPEN)
 		return VSOCK_OP_INVALID;
+	if (s->tx.used > 0 && credit(s) > 0)
+		return VSOCK_OP_RW;
 	if (s->owed & OWED_CREDIT)
 		return VSOCK_OP_CREDIT_UPDATE;
-	if (s->tx.used > 0)
-		return credit(s) > 0 ? VSOCK_OP_RW : VSOCK_OP_INVALID;
-	return s->owed & OWED_SHUTDOWN ? VSOCK_OP_SHUTDOWN : VSOCK_OP_INVALID;
+	return s->tx.used == 0 && (s->owed & OWED_SHUTDOWN) ? VSOCK_OP_SHUTDOWN : VSOCK_OP_INVALID;
 }
 
 static struct vstream *stream_next(struct vsock *vs)
@@ -303,12 +303,13 @@ static int data_next(struct vstream *s, struct vhandler *handler, const struct v
 {
 	uint32_t len = MIN(MIN(s->tx.used, credit(s)), c->in_len - (uint32_t)sizeof(struct vsock_hdr));
 	uint64_t now = rdtsc();
+	int n;
 
 	switch (vhandler_admit(handler, POLICY_RECEIVE, len, now, when)) {
 	case VHANDLER_GO:
-		len = data_put(s, c, len);
+		n = (int)data_put(s, c, len);
 		vhandler_done(handler, POLICY_RECEIVE, len, now, true);
-		return (int)len;
+		return n;
 	case VHANDLER_WAIT:
 		return -RAY_EAGAIN;
 	case VHANDLER_DENIED:
