@@ -23,8 +23,8 @@ ORDER = ["vm define", "vm start", "vm info", "vm log", "vm stats", "vm pause", "
 ANSWERS = {"panic": ("[y/N] ", "n\r"), "vm console": ("Ctrl-] leaves.", "\x1d"),
            "log follow": (re.compile(r"log follow[^\r\n]*(?=\r\n)"), "\x03")}
 LAST = ["reboot", "poweroff"]
-# What needs a guest with drivers that the demo has not: typed in test_display.py.
-ELSEWHERE = ("vm key", "vm type", "vm pointer", "vm screenshot")
+# What needs a guest with devices that the demo has not: typed in test_display.py, test_vsock.py.
+ELSEWHERE = ("vm key", "vm type", "vm pointer", "vm screenshot", "vm connect")
 
 
 def fenced(path, kind):

@@ -206,9 +206,10 @@ void vsock_reset(struct vsock *vs)
 /* A stream whose service has something to hear; it comes with a reference. Pre: locked. */
 static struct vstream *unheard(struct vsock *vs)
 {
-	struct vstream *s = list_first_entry(&vs->over, struct vstream, node);
+	struct vstream *s;
 
-	if (s) {
+	if (!list_empty(&vs->over)) {
+		s = list_entry(vs->over.next, struct vstream, node);
 		list_del(&s->node); /* its reference is ours now */
 		return s;
 	}
