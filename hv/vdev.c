@@ -12,6 +12,10 @@
 
 void state_put(struct state_buf *b, const void *p, size_t n)
 {
+	if (!b->data) {
+		b->len += n;
+		return;
+	}
 	if (b->bad || n > b->cap - b->len) {
 		b->bad = true;
 		return;

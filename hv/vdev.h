@@ -15,7 +15,8 @@ struct vdev;
 /*
  * A byte buffer of one state record: fixed little-endian fields in a fixed order, written with
  * state_put_* and read back with state_get_*. Reading past the end sets `bad`; a loader checks
- * it once at the end, before it applies anything.
+ * it once at the end, before it applies anything. Writing into a buffer without data only
+ * counts: how large one has to be.
  */
 struct state_buf {
 	uint8_t *data;

@@ -10,12 +10,8 @@
 #include "kernel/lib/fmt.h"
 #define LOG_TAG "vm"
 #include "kernel/log.h"
-#include "kernel/mm/heap.h"
+#include "kernel/mm/vmap.h"
 #include "kernel/time/time.h"
-
-/* Devices, and vCPU registers beside the XSAVE area: a few times what they take. */
-#define DEVICES_ROOM KIB(128)
-#define VCPU_ROOM    KIB(4)
 
 static int parts_renew(struct vm *vm, struct state_buf *b, char *why, size_t why_len)
 {
@@ -42,13 +38,17 @@ static int parts_renew(struct vm *vm, struct state_buf *b, char *why, size_t why
 
 static int rebuild_paused(struct vm *vm, struct vm_rebuild_stats *out, char *why, size_t why_len)
 {
-	struct state_buf b = { .cap = DEVICES_ROOM +
-				      vm->vcpu_count * (VCPU_ROOM + (size_t)hv_xsave_size()) };
-	int err;
+	struct state_buf size = { .data = NULL }, b;
+	int err = vm_state_save_locked(vm, &size);
 
-	b.data = kmalloc(b.cap, MEM_VM);
+	if (err != 0) {
+		ray_snprintf(why, why_len, "counting: %s", ray_strerror(err));
+		return err;
+	}
+	b = (struct state_buf){ .data = vmap_alloc(size.len), .cap = size.len };
 	if (b.data == NULL) {
-		ray_snprintf(why, why_len, "no memory for the state");
+		ray_snprintf(why, why_len, "no memory for %lu bytes of state",
+			     (unsigned long)size.len);
 		return -RAY_ENOMEM;
 	}
 	err = vm_state_save_locked(vm, &b);
@@ -63,7 +63,7 @@ static int rebuild_paused(struct vm *vm, struct vm_rebuild_stats *out, char *why
 	if (err != 0)
 		vm_end(vm, VM_END_CRASH, "rebuild: %s", why);
 out:
-	kfree(b.data);
+	vmap_free(b.data);
 	return err;
 }
 

@@ -44,7 +44,7 @@ static void head_close(struct state_buf *b, size_t start)
 {
 	uint32_t length = (uint32_t)(b->len - start);
 
-	if (!b->bad)
+	if (b->data && !b->bad)
 		memcpy(b->data + start - sizeof(length), &length, sizeof(length));
 }
 

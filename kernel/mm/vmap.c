@@ -20,7 +20,7 @@
  * It goes around in a window that grows only when it is full: page tables are never freed, so
  * a cursor that rose for ever would leave one behind for every 2 MiB.
  */
-enum area_kind { AREA_DEVICE, AREA_STACK };
+enum area_kind { AREA_DEVICE, AREA_STACK, AREA_MEMORY };
 
 struct area {
 	struct list_head node; /* by rising address */
@@ -250,8 +250,8 @@ void vunmap(void *va)
 	area_kill(area_find_or_panic(va, AREA_DEVICE));
 }
 
-/* Take the first @n pages of a stack out of it, then the area. */
-static void stack_kill(struct area *a, uint64_t n)
+/* Take the first @n pages of what pages_create() made out of it, then the area. */
+static void pages_kill(struct area *a, uint64_t n)
 {
 	unsigned int shift;
 	uint64_t pte, flags;
@@ -264,19 +264,20 @@ static void stack_kill(struct area *a, uint64_t n)
 		pt_unmap(kspace_root(), va, PAGE_SIZE);
 		spin_unlock_irqrestore(&vmap_lock, flags);
 		invlpg((const void *)(uintptr_t)va);
-		page_free(HPA(pte & PTE_ADDR), 0);
+		if (a->kind == AREA_MEMORY)
+			page_free_dirty(HPA(pte & PTE_ADDR), 0);
+		else
+			page_free(HPA(pte & PTE_ADDR), 0);
 	}
 	area_kill(a);
 }
 
-void *vmap_stack_create(size_t size)
+static struct area *pages_create(uint64_t pages, enum area_kind kind)
 {
-	struct area *a;
+	struct area *a = area_create(pages, kind);
 	uint64_t i;
 	hpa_t page;
 
-	ASSERT(IS_ALIGNED(size, PAGE_SIZE));
-	a = area_create(size >> PAGE_SHIFT, AREA_STACK);
 	if (!a)
 		return NULL;
 	for (i = 0; i < a->pages; i++) {
@@ -287,18 +288,44 @@ void *vmap_stack_create(size_t size)
 			goto undo;
 		}
 	}
-	return (void *)(uintptr_t)area_end(a);
+	return a;
 
 undo:
-	stack_kill(a, i);
+	pages_kill(a, i);
 	return NULL;
+}
+
+void *vmap_stack_create(size_t size)
+{
+	struct area *a;
+
+	ASSERT(IS_ALIGNED(size, PAGE_SIZE));
+	a = pages_create(size >> PAGE_SHIFT, AREA_STACK);
+	return a ? (void *)(uintptr_t)area_end(a) : NULL;
 }
 
 void vmap_stack_destroy(void *top)
 {
 	struct area *a = area_find_or_panic(top, AREA_STACK);
 
-	stack_kill(a, a->pages);
+	pages_kill(a, a->pages);
+}
+
+void *vmap_alloc(size_t size)
+{
+	struct area *a = pages_create(ALIGN_UP(size, PAGE_SIZE) >> PAGE_SHIFT, AREA_MEMORY);
+
+	return a ? (void *)(uintptr_t)(a->base + PAGE_SIZE) : NULL;
+}
+
+void vmap_free(void *p)
+{
+	struct area *a;
+
+	if (!p)
+		return;
+	a = area_find_or_panic(p, AREA_MEMORY);
+	pages_kill(a, a->pages);
 }
 
 bool vmap_is_guard(uint64_t addr)

@@ -27,6 +27,16 @@ void vunmap(void *va);
 void *vmap_stack_create(size_t size) __must_check;
 void vmap_stack_destroy(void *top);
 
+/**
+ * Memory of any size out of single pages, for a while and for large things of the host's own:
+ * the range of addresses it takes is not given back quickly, so nothing a guest can ask for
+ * again and again comes from here. Its contents are scrubbed when it is freed.
+ * Context: thread, IRQs on. Returns: address, page aligned, contents undefined; NULL
+ */
+void *vmap_alloc(size_t size) __must_check;
+/** @p may be NULL. */
+void vmap_free(void *p);
+
 /** Whether @addr is the unmapped page below a mapping. Context: any, NMI included. */
 bool vmap_is_guard(uint64_t addr);
 

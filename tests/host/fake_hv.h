@@ -20,6 +20,7 @@
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/vmap.h"
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
 #include "kernel/sched/epoch.h"
@@ -142,6 +143,16 @@ void kfree(void *p)
 	if (p != NULL)
 		fake_heap_live--;
 	free(p);
+}
+
+void *vmap_alloc(size_t size)
+{
+	return kmalloc(size, MEM_KERNEL);
+}
+
+void vmap_free(void *p)
+{
+	kfree(p);
 }
 
 /* --- scheduling: one thread, nobody waits --- */

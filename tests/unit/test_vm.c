@@ -474,6 +474,9 @@ static void saved_state_comes_back(void **state)
 	b = (struct state_buf){ .data = saved, .cap = sizeof(saved) };
 	assert_int_equal(vm_state_save(vm, &b), 0);
 	size_t len = b.len;
+	b = (struct state_buf){ .data = NULL };
+	assert_int_equal(vm_state_save(vm, &b), 0);
+	assert_int_equal(b.len, len); /* without a buffer it is counted */
 	v->gpr[GPR_R9] = v->rip = v->tsc_aux = v->spec_ctrl = 0;
 	hv_backend->reg_set(v, HV_REG_LSTAR, 0);
 	b = (struct state_buf){ .data = saved, .cap = len, .len = len };

@@ -33,7 +33,7 @@ struct range {
 static struct range mapped[RANGES_MAX], stale[RANGES_MAX];
 static size_t mapped_count, stale_count;
 static struct range prepared;
-static unsigned int flushes, pages_live, page_fail_at, map_fail_at;
+static unsigned int flushes, pages_live, pages_scrubbed, page_fail_at, map_fail_at;
 
 static bool in(const struct range *r, size_t n, uint64_t va, uint64_t len)
 {
@@ -133,6 +133,12 @@ void page_free(hpa_t page, unsigned int order)
 	pages_live--;
 }
 
+void page_free_dirty(hpa_t page, unsigned int order)
+{
+	page_free(page, order);
+	pages_scrubbed++;
+}
+
 static uint64_t seed = 1;
 
 static uint64_t rnd(uint64_t n)
@@ -191,6 +197,31 @@ static void test_stack(void **state)
 	assert_null(vmap_stack_create(PAGE_SIZE));
 	assert_int_equal(pages_live, 0);
 	assert_int_equal(mapped_count, 0);
+	assert_int_equal(fake_heap_live, 0);
+}
+
+static void test_memory(void **state)
+{
+	void *p = vmap_alloc(3 * PAGE_SIZE + 1);
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal((uintptr_t)p % PAGE_SIZE, 0);
+	assert_int_equal(pages_live, 4);
+	assert_true(vmap_is_guard((uintptr_t)p - 1));
+	assert_true(kspace_mapped((uintptr_t)p, 4 * PAGE_SIZE));
+	pages_scrubbed = 0;
+	vmap_free(p);
+	assert_int_equal(pages_live, 0);
+	assert_int_equal(pages_scrubbed, 4);
+	vmap_free(NULL);
+	assert_null(vmap_alloc(0));
+	for (unsigned int n = 1; n <= 4; n++) {
+		page_fail_at = n;
+		assert_null(vmap_alloc(4 * PAGE_SIZE));
+		page_fail_at = 0;
+	}
+	assert_int_equal(pages_live, 0);
 	assert_int_equal(fake_heap_live, 0);
 }
 
@@ -285,6 +316,8 @@ static void test_wrong_unmaps_panic(void **state)
 	EXPECT_PANIC(vunmap((uint8_t *)top - 8)); /* a stack */
 	fake_lock_release_all();
 	EXPECT_PANIC(vunmap((void *)64));
+	fake_lock_release_all();
+	EXPECT_PANIC(vmap_free((uint8_t *)top - 8));
 }
 
 int main(void)
@@ -292,6 +325,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_device),
 		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_no_address_is_reused_too_early),
 		cmocka_unit_test(test_no_tables_are_left_behind),
 		cmocka_unit_test(test_full),
