@@ -2,6 +2,7 @@
 /* `vm key`, `vm type`, `vm pointer`: an operator's hands on a VM's input devices. */
 #include <string.h>
 
+#include "devices/virt/virtio/gpu.h"
 #include "devices/virt/virtio/input.h"
 #include "devices/virt/virtio/input_keys.h"
 #include "hv/vm_cmd.h"
@@ -13,9 +14,10 @@
 #define WHY_MAX   64
 #define POLL_NS   5000000ull
 #define WAIT_NS   10000000000ull /* for a guest that does not take its events */
+#define MOVE_MAX  16384u
+/* The screen that X and Y are on when the VM shows none. */
 #define SCREEN_W  1024u
 #define SCREEN_H  768u
-#define SCREEN_MAX 16384u
 
 /* Queue the reports if they have room now: 0, -RAY_EAGAIN or what vinput_send() says. */
 static int try_send(struct vm *vm, enum vinput_role role, const struct vinput_reports *r)
@@ -183,7 +185,7 @@ static bool relative(const char *s, uint32_t *out)
 {
 	uint64_t n;
 
-	if (parse_u64_range(s + 1, 0, SCREEN_MAX, &n))
+	if (parse_u64_range(s + 1, 0, MOVE_MAX, &n))
 		return false;
 	*out = *s == '-' ? 0u - (uint32_t)n : (uint32_t)n;
 	return true;
@@ -196,25 +198,37 @@ static void two_events(struct vinput_reports *r, uint16_t type, uint32_t x, uint
 }
 BUILD_ASSERT(VINPUT_ABS_X == VINPUT_REL_X && VINPUT_ABS_Y == VINPUT_REL_Y, "one code for both");
 
-static int motion(struct cmd_ctx *ctx, char **argv, struct vinput_reports *r,
+static void screen_size(struct vm *vm, uint32_t *width, uint32_t *height)
+{
+	struct vattach *a;
+
+	mutex_lock(&vm->lock);
+	a = vgpu_find(vm);
+	if (!a || !vgpu_size(a, width, height)) {
+		*width = SCREEN_W;
+		*height = SCREEN_H;
+	}
+	mutex_unlock(&vm->lock);
+}
+
+static int motion(struct cmd_ctx *ctx, struct vm *vm, char **argv, struct vinput_reports *r,
 		  enum vinput_role *role)
 {
+	uint32_t dx, dy, width, height;
 	uint64_t x, y;
-	uint32_t dx, dy;
 
 	if (is_relative(argv[1]) && is_relative(argv[2])) {
 		if (!relative(argv[1], &dx) || !relative(argv[2], &dy))
-			return cmd_fail(ctx, -RAY_EINVAL, "X and Y: +N or -N, at most %u", SCREEN_MAX);
+			return cmd_fail(ctx, -RAY_EINVAL, "X and Y: +N or -N, at most %u", MOVE_MAX);
 		*role = VINPUT_MOUSE;
 		two_events(r, VINPUT_EV_REL, dx, dy);
 		return 0;
 	}
-	if (parse_u64_range(argv[1], 0, SCREEN_W - 1, &x) ||
-	    parse_u64_range(argv[2], 0, SCREEN_H - 1, &y))
+	screen_size(vm, &width, &height);
+	if (parse_u64_range(argv[1], 0, width - 1, &x) || parse_u64_range(argv[2], 0, height - 1, &y))
 		return cmd_fail(ctx, -RAY_EINVAL, "the screen is %u x %u: X from 0 to %u, Y to %u",
-				SCREEN_W, SCREEN_H, SCREEN_W - 1, SCREEN_H - 1);
-	two_events(r, VINPUT_EV_ABS, absolute((uint32_t)x, SCREEN_W),
-		   absolute((uint32_t)y, SCREEN_H));
+				width, height, width - 1, height - 1);
+	two_events(r, VINPUT_EV_ABS, absolute((uint32_t)x, width), absolute((uint32_t)y, height));
 	return 0;
 }
 
@@ -255,7 +269,7 @@ static int vm_pointer_run(struct cmd_ctx *ctx, int argc, char **argv)
 
 	if (!vm)
 		return -RAY_ENOENT;
-	err = motion(ctx, argv, &r, &role);
+	err = motion(ctx, vm, argv, &r, &role);
 	if (!err && argc > 3)
 		err = click(ctx, argv[3], &r);
 	if (!err)
@@ -273,8 +287,8 @@ static void pointer_complete(struct cmd_complete *c, int arg)
 }
 SHELL_CMD(vm_pointer, "vm pointer", "move a virtual machine's pointer and click",
 	  .args = "NAME X Y [BUTTON]", .min_args = 3, .max_args = 4,
-	  .help = "X and Y are pixels of the screen and need a device `input = tablet`; with a sign, "
-		  "+10 -5, they are a move of a device `input = mouse`. BUTTON is left, right, middle, "
-		  "wheelup or wheeldown.",
+	  .help = "X and Y are pixels of what the VM shows (of 1024 x 768 when it shows nothing) and need "
+		  "a device `input = tablet`; with a sign, +10 -5, they are a move of a device "
+		  "`input = mouse`. BUTTON is left, right, middle, wheelup or wheeldown.",
 	  .example = "vm pointer demo 512 384 left", .complete = pointer_complete,
 	  .run = vm_pointer_run);
