@@ -66,6 +66,7 @@ struct vm {
 	struct vcpu *vcpu[VM_VCPU_MAX];
 	uint32_t vcpu_count;
 	struct list_head vdevs;
+	bool devices_open;       /* what is attached outlasts a reset */
 	struct list_head attached; /* devices/virt: from the VM's start to its end, over resets */
 	struct vioapic *ioapic;
 	struct vpic *pic;

@@ -184,9 +184,11 @@ static struct acpi_fadt *fadt_put(struct builder *b, uint32_t facs, uint32_t dsd
 	f->pm1a_evt = VIRT_PORT_PM1_EVT;
 	f->pm1a_cnt = VIRT_PORT_PM1_CNT;
 	f->pm_tmr = VIRT_PORT_PM_TMR;
+	f->gpe0 = VIRT_PORT_GPE0;
 	f->pm1_evt_len = 4;
 	f->pm1_cnt_len = 2;
 	f->pm_tmr_len = 4;
+	f->gpe0_len = 4; /* two bytes of status, two of enable */
 	f->c2_latency = 0xfff; /* no C2, no C3 */
 	f->c3_latency = 0xfff;
 	f->century = 0x32;
@@ -199,6 +201,7 @@ static struct acpi_fadt *fadt_put(struct builder *b, uint32_t facs, uint32_t dsd
 	f->x_pm1a_evt = io_gas(VIRT_PORT_PM1_EVT, 32, 2);
 	f->x_pm1a_cnt = io_gas(VIRT_PORT_PM1_CNT, 16, 2);
 	f->x_pm_tmr = io_gas(VIRT_PORT_PM_TMR, 32, 3);
+	f->x_gpe0 = io_gas(VIRT_PORT_GPE0, 32, 1);
 	memcpy(f->hypervisor, "RayOS", 5);
 	header(f, "FACP", sizeof(*f), 6);
 	return f;

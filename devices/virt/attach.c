@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "devices/virt/hotplug.h"
 #include "devices/virt/virt.h"
 #include "devices/virt/virtio/virtio.h"
 #include "kernel/lib/err.h"
@@ -96,6 +97,9 @@ static void number(struct vm *vm, struct vattach *a)
 	vattach_name(a->name, a->kind->name, a->index);
 }
 
+/* Given out so far. */
+static uint64_t serials;
+
 static int attach_open(struct vm *vm, const char *kind, const char *text, struct vattach **out,
 		       char *why, size_t why_len)
 {
@@ -115,6 +119,7 @@ static int attach_open(struct vm *vm, const char *kind, const char *text, struct
 	a->kind = k;
 	a->vm = vm;
 	a->slot = -1;
+	a->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
 	strlcpy(a->spec, text, sizeof(a->spec));
 	number(vm, a);
 	vhandler_init(&a->handler, vm->id, k->policy, a->index);
@@ -144,6 +149,18 @@ void vattach_close_all(struct vm *vm)
 {
 	while (!list_empty(&vm->attached))
 		attach_close(list_last_entry(&vm->attached, struct vattach, node));
+	vm->devices_open = false;
+}
+
+/* A guest that is reset has let go of everything. */
+static void leaving_close(struct vm *vm)
+{
+	struct vattach *a, *next;
+
+	list_for_each_entry_safe(a, next, &vm->attached, node) {
+		if (a->leaving)
+			vattach_remove(a);
+	}
 }
 
 int vattach_open_all(struct vm *vm, char *why, size_t why_len)
@@ -151,12 +168,16 @@ int vattach_open_all(struct vm *vm, char *why, size_t why_len)
 	struct vattach *a;
 	int err = 0;
 
-	if (!list_empty(&vm->attached))
+	if (vm->devices_open) {
+		leaving_close(vm);
 		return 0; /* a reset */
+	}
 	for (uint32_t i = 0; i < vm->def.dev_count && !err; i++)
 		err = attach_open(vm, vm->def.dev[i].kind, vm->def.dev[i].spec, &a, why, why_len);
 	if (err)
 		vattach_close_all(vm);
+	else
+		vm->devices_open = true;
 	return err;
 }
 
@@ -203,8 +224,12 @@ int vattach_add(struct vm *vm, const char *kind, const char *spec, struct vattac
 	if (err) {
 		ray_snprintf(why, why_len, "%s: %s", (*out)->name, ray_strerror(err));
 		attach_close(*out);
+		return err;
 	}
-	return err;
+	if (vm->state == VM_PAUSED)
+		(*out)->dev->vdev_ops.quiesce(&(*out)->dev->dev);
+	vhotplug_plugged(vm, (unsigned int)(*out)->slot);
+	return 0;
 }
 
 void vattach_remove(struct vattach *a)
@@ -226,6 +251,40 @@ void vattach_limit(struct vattach *a, const struct quota_limits *limits)
 	vhandler_limit(&a->handler, limits);
 	if (a->dev)
 		virtio_dev_let_go(a->dev);
+}
+
+void vattach_pull(struct vattach *a)
+{
+	struct vm *vm = a->vm;
+
+	vattach_remove(a);
+	vhotplug_pulled(vm);
+}
+
+int vattach_ask(struct vattach *a, char *why, size_t why_len)
+{
+	if (a->vm->state != VM_RUNNING) {
+		ray_snprintf(why, why_len, "'%s' is %s and cannot let go of %s", a->vm->def.name,
+			     vm_state_name(a->vm->state), a->name);
+		return -RAY_EINVAL;
+	}
+	if (!vhotplug_want(a->vm, (unsigned int)a->slot)) {
+		ray_snprintf(why, why_len, "the guest does not listen for requests to let go of "
+			     "devices: it has not come that far, or does without ACPI");
+		return -RAY_ENOSYS;
+	}
+	a->leaving = true;
+	return 0;
+}
+
+void vattach_remove_slots(struct vm *vm, uint32_t slots)
+{
+	struct vattach *a, *next;
+
+	list_for_each_entry_safe(a, next, &vm->attached, node) {
+		if (a->slot >= 0 && (slots & BIT(a->slot)))
+			vattach_remove(a);
+	}
 }
 
 struct vattach *vattach_find(struct vm *vm, const char *name)

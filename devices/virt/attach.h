@@ -60,6 +60,8 @@ struct vattach {
 	void *back;             /* the kind's */
 	struct virtio_dev *dev; /* while plugged */
 	struct vhandler handler;
+	uint64_t serial;        /* of all attachments ever made, to know one again */
+	bool leaving;           /* the guest has been asked for it */
 	uint64_t notifies, interrupts; /* of its devices before this one */
 };
 
@@ -81,8 +83,17 @@ const char *vkind_name(unsigned int n);
 /** `vm attach`: open, create, plug while the VM is up. On success *out. */
 int __must_check vattach_add(struct vm *vm, const char *kind, const char *spec,
 			     struct vattach **out, char *why, size_t why_len);
-/** `vm detach`: off the bus at once, as when a card is pulled. */
+/** Off the bus at once, and closed. Context: vm->lock. */
 void vattach_remove(struct vattach *a);
+/** vattach_remove() under the guest's hands, as when a card is pulled: it is told afterwards. */
+void vattach_pull(struct vattach *a);
+/**
+ * Ask the guest to let go: vattach_remove() follows when it does, or when the VM is reset.
+ * Returns: 0, -RAY_EINVAL (paused), -RAY_ENOSYS (the guest would not hear of it), with @why.
+ */
+int __must_check vattach_ask(struct vattach *a, char *why, size_t why_len);
+/** vattach_remove() for all whose slot's bit is set. */
+void vattach_remove_slots(struct vm *vm, uint32_t slots);
 /** Other limits from now on; use and counts stay. Context: vm->lock. */
 void vattach_limit(struct vattach *a, const struct quota_limits *limits);
 /** Write the name of the @index-th of a kind, VATTACH_NAME_MAX bytes. */

@@ -10,8 +10,12 @@
 #include "hv/vm_cmd.h"
 #include "kernel/cmd.h"
 #include "kernel/lib/err.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/time.h"
 
 #define WHY_MAX 192
+#define EJECT_NS 10000000000ull /* how long the operator waits for the guest */
+#define POLL_NS  20000000ull
 
 static bool is_up(const struct vm *vm)
 {
@@ -104,30 +108,78 @@ static int undefine_device(struct cmd_ctx *ctx, struct vm_def *def, const char *
 	return 0;
 }
 
+static bool still_there(struct vm *vm, uint64_t serial)
+{
+	const struct vattach *a;
+	bool found = false;
+
+	mutex_lock(&vm->lock);
+	list_for_each_entry(a, &vm->attached, node)
+		found |= a->serial == serial;
+	mutex_unlock(&vm->lock);
+	return found;
+}
+
+/* The guest has been asked: wait until it has let go, or the VM is gone. */
+static int wait_gone(struct cmd_ctx *ctx, struct vm *vm, uint64_t serial, const char *name)
+{
+	uint64_t deadline = time_now() + EJECT_NS;
+
+	while (still_there(vm, serial)) {
+		if (cmd_interrupted(ctx))
+			return -RAY_ECANCELED;
+		if (time_now() > deadline)
+			return cmd_fail(ctx, -RAY_ETIMEDOUT, "the guest has not let go of %s so far; it "
+					"goes when it does or when '%s' is reset; --force pulls it now",
+					name, vm->def.name);
+		thread_sleep_until(time_now() + POLL_NS);
+	}
+	return 0;
+}
+
+/* Pull it, or ask for it: then *serial is what to wait for. Context: vm->lock. */
+static int detach(struct cmd_ctx *ctx, struct vm *vm, const char *name, uint64_t *serial)
+{
+	struct vattach *a;
+	char why[WHY_MAX];
+	int err;
+
+	if (!is_up(vm))
+		return undefine_device(ctx, &vm->def, name);
+	a = device_cmd_find(ctx, vm, name);
+	if (!a)
+		return -RAY_ENOENT;
+	if (cmd_option(ctx, "--force")) {
+		vattach_pull(a);
+		return 0;
+	}
+	err = vattach_ask(a, why, sizeof(why));
+	if (err)
+		return cmd_fail(ctx, err, "%s; --force pulls it", why);
+	*serial = a->serial;
+	return 0;
+}
+
 static int vm_detach_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct vm *vm = vm_cmd_get(ctx, argv[0]);
-	struct vattach *a;
-	int err = 0;
+	uint64_t serial = 0;
+	int err;
 
 	(void)argc;
 	if (!vm)
 		return -RAY_ENOENT;
 	mutex_lock(&vm->lock);
-	if (!is_up(vm)) {
-		err = undefine_device(ctx, &vm->def, argv[1]);
-	} else {
-		a = device_cmd_find(ctx, vm, argv[1]);
-		if (a)
-			vattach_remove(a);
-		else
-			err = -RAY_ENOENT;
-	}
+	err = detach(ctx, vm, argv[1], &serial);
 	mutex_unlock(&vm->lock);
+	if (!err && serial)
+		err = wait_gone(ctx, vm, serial, argv[1]);
 	vm_put(vm);
 	return err;
 }
 SHELL_CMD(vm_detach, "vm detach", "take a device from a virtual machine", .args = "VM DEVICE",
 	  .min_args = 2, .max_args = 2, .options = "--force",
-	  .help = "Of a machine that is not up the definition is changed.",
+	  .help = "The guest is asked to let go of it by ACPI, as on a machine with hot plug; --force "
+		  "takes it at once, as when a card is pulled: what the guest has in flight is lost. Of "
+		  "a machine that is not up the definition is changed.",
 	  .example = "vm detach demo rng0", .complete = device_cmd_complete, .run = vm_detach_run);

@@ -100,12 +100,15 @@ static const struct table_col status_cols[] = {
 	{"space_used", TABLE_RIGHT}, {"details", 0},
 };
 
-static const char *state_name(const struct virtio_dev *d)
+static const char *state_name(const struct vattach *a)
 {
+	const struct virtio_dev *d = a->dev;
 	uint8_t status = d ? d->status : 0;
 
 	if (!d)
 		return "absent";
+	if (a->leaving)
+		return "leaving";
 	if (d->broken || (status & VIRTIO_S_NEEDS_RESET))
 		return "needs-reset";
 	if (status & VIRTIO_S_FAILED)
@@ -137,7 +140,7 @@ static void status_row(struct vattach *a, struct table *t)
 	table_str(t, a->name);
 	table_str(t, a->kind->name);
 	table_i64(t, a->slot);
-	table_str(t, state_name(d));
+	table_str(t, state_name(a));
 	table_hex(t, d ? d->features : 0);
 	table_u64(t, d ? d->queue_count : 0);
 	table_u64(t, active_queues(d));
@@ -169,8 +172,8 @@ static int device_status_run(struct cmd_ctx *ctx, int argc, char **argv)
 SHELL_CMD(device_status, "device status", "show the state of guests' devices", .args = "[VM]",
 	  .max_args = 1,
 	  .help = "States: plugged (no driver yet), negotiated (features agreed), ready, needs-reset "
-		  "(the driver broke the protocol), failed (the driver gave up), absent. Limits are "
-		  "operations and bytes a second and bytes in use; 0 is none.",
+		  "(the driver broke the protocol), failed (the driver gave up), leaving (the guest was "
+		  "asked for it), absent. Limits are operations and bytes a second and bytes in use; 0 is none.",
 	  .example = "device status --json", .flags = CMD_JSON, .complete = vm_cmd_complete,
 	  .run = device_status_run);
 

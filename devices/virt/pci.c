@@ -59,7 +59,9 @@ static bool window_access(struct vpci *p, bool io, struct vcpu *vcpu, struct gbu
 		(void)b->range.fn(&b->range, vcpu, a, false);
 		gbus_range_put(&b->range);
 	} else if (!a->write) {
-		a->data = UINT64_MAX;
+		/* Memory: a driver whose card was pulled resets it and waits for a status of 0;
+		 * ones would keep Linux 6.1 waiting for ever. It knows from configuration space. */
+		a->data = io ? UINT64_MAX : 0;
 	}
 	return true;
 }

@@ -6,6 +6,7 @@
 
 #include "devices/virt/attach.h"
 #include "devices/virt/firmware.h"
+#include "devices/virt/hotplug.h"
 #include "devices/virt/io.h"
 #include "devices/virt/virt.h"
 #include "hv/platform.h"
@@ -16,6 +17,7 @@ static int platform_create(struct vm *vm)
 {
 	static int (*const devices[])(struct vm *vm) = {
 		vports_create, vuart_create, vpit_create, vrtc_create, vpm_create, vpci_create,
+		vhotplug_create,
 	};
 	int err = 0;
 
@@ -54,5 +56,5 @@ static const struct vplatform_ops platform_ops = {
 int virt_init(void)
 {
 	hv_platform_register(&platform_ops);
-	return 0;
+	return vhotplug_init();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ACPI fixed hardware: PM1 event and control blocks, the 3.579545 MHz timer, the power button
- * (ACPI 6.4, 4.8). The machine is always in ACPI mode: there is no SMI command port.
+ * and general-purpose events (ACPI 6.4, 4.8). The machine is always in ACPI mode: there is no SMI command port.
  * Owns: PM1 status, the SCI. Must not know: tables (devices/virt/acpi.c names the ports).
  * Locking: pm->lock; the timer register is read without it.
  */
@@ -19,6 +19,7 @@
 #define EN_RTC        0x0400u /* can be set, never fires: the FADT sends RTC alarms by IRQ 8 */
 #define STS_IMPLEMENTED (STS_TMR | STS_GBL | STS_PWRBTN)
 #define EN_IMPLEMENTED  (STS_IMPLEMENTED | EN_RTC)
+#define GPE_IMPLEMENTED (1u << VIRT_GPE_HOTPLUG)
 #define CNT_SCI_EN    0x0001u
 #define CNT_SLP_TYP(v) (((v) >> 10) & 7u)
 #define CNT_SLP_EN    0x2000u
@@ -26,10 +27,11 @@
 
 struct vpm {
 	struct vdev dev;
-	struct gbus_range port[3]; /* event, control, timer */
+	struct gbus_range port[4]; /* event, control, timer, general-purpose events */
 	struct spinlock lock;
 	struct timer timer; /* next toggle, armed while TMR_EN is set */
 	uint16_t sts, en, cnt;
+	uint16_t gpe_sts, gpe_en;
 	uint64_t toggles; /* of the MSB, seen so far */
 	volatile uint64_t base; /* ns at tick 0 */
 	uint64_t frozen;  /* ns since tick 0, while quiesced */
@@ -62,7 +64,8 @@ static void update(struct vpm *p)
 {
 	uint64_t next;
 
-	virq_line_set(p->dev.vm, VIRT_IRQ_SCI, 0, (p->sts & p->en) != 0);
+	virq_line_set(p->dev.vm, VIRT_IRQ_SCI, 0,
+		      (p->sts & p->en) != 0 || (p->gpe_sts & p->gpe_en) != 0);
 	if (!(p->en & STS_TMR) || p->quiesced)
 		return;
 	next = (p->toggles + 1) * TOGGLE_TICKS;
@@ -91,28 +94,70 @@ void vpm_power_button(struct vm *vm)
 	spin_unlock_irqrestore(&p->lock, flags);
 }
 
-/* PM1_STS is write-one-to-clear. A 4-byte access reaches both halves, as ACPICA may do. */
+void vpm_gpe_raise(struct vm *vm, unsigned int n)
+{
+	struct vpm *p = vm->platform->pm;
+	uint64_t flags = spin_lock_irqsave(&p->lock);
+
+	p->gpe_sts |= (uint16_t)BIT(n);
+	update(p);
+	spin_unlock_irqrestore(&p->lock, flags);
+}
+
+bool vpm_gpe_enabled(const struct vm *vm, unsigned int n)
+{
+	return vm->platform->pm->gpe_en & BIT(n);
+}
+
+/* A status register, whose bits are cleared by writing them, and the enable register behind it,
+ * as one. Gives what a read is to see. */
+static uint32_t pair_access(uint16_t *sts, uint16_t *en, const struct gbus_access *a)
+{
+	unsigned int shift = a->offset * 8;
+	uint32_t mask = a->size >= 4 ? UINT32_MAX : (1u << (a->size * 8)) - 1;
+	uint32_t reg = (uint32_t)*en << 16 | *sts, value = ((uint32_t)a->data & mask) << shift;
+
+	if (!a->write)
+		return reg >> shift & mask;
+	*sts &= (uint16_t)~value;
+	reg = ((uint32_t)*en << 16 & ~(mask << shift)) | value;
+	*en = (uint16_t)(reg >> 16);
+	return 0;
+}
+
+/* A 4-byte access reaches both halves, as ACPICA may do. */
 static bool event_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *a, bool fast)
 {
 	struct vpm *p = container_of(r, struct vpm, port[0]);
-	unsigned int shift = a->offset * 8;
-	uint32_t reg, mask = a->size >= 4 ? UINT32_MAX : (1u << (a->size * 8)) - 1;
 	uint64_t flags;
+	uint32_t v;
 
 	(void)vcpu;
 	(void)fast;
 	flags = spin_lock_irqsave(&p->lock);
 	catch_up(p);
-	if (a->write) {
-		uint32_t value = ((uint32_t)a->data & mask) << shift;
+	v = pair_access(&p->sts, &p->en, a);
+	p->en &= EN_IMPLEMENTED;
+	if (!a->write)
+		a->data = v;
+	update(p);
+	spin_unlock_irqrestore(&p->lock, flags);
+	return true;
+}
 
-		p->sts &= (uint16_t)~value;
-		reg = ((uint32_t)p->en << 16 & ~(mask << shift)) | value;
-		p->en = (uint16_t)(reg >> 16) & EN_IMPLEMENTED;
-	} else {
-		reg = (uint32_t)p->en << 16 | p->sts;
-		a->data = reg >> shift & mask;
-	}
+static bool gpe_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *a, bool fast)
+{
+	struct vpm *p = container_of(r, struct vpm, port[3]);
+	uint64_t flags;
+	uint32_t v;
+
+	(void)vcpu;
+	(void)fast;
+	flags = spin_lock_irqsave(&p->lock);
+	v = pair_access(&p->gpe_sts, &p->gpe_en, a);
+	p->gpe_en &= GPE_IMPLEMENTED;
+	if (!a->write)
+		a->data = v;
 	update(p);
 	spin_unlock_irqrestore(&p->lock, flags);
 	return true;
@@ -187,6 +232,7 @@ static void vpm_reset(struct vdev *d)
 	uint64_t flags = spin_lock_irqsave(&p->lock);
 
 	p->sts = p->en = 0;
+	p->gpe_sts = p->gpe_en = 0;
 	p->cnt = CNT_SCI_EN;
 	p->base = time_now();
 	p->toggles = 0;
@@ -201,6 +247,8 @@ static void vpm_save(struct vdev *d, struct state_buf *b)
 	state_put_u16(b, p->sts);
 	state_put_u16(b, p->en);
 	state_put_u16(b, p->cnt);
+	state_put_u16(b, p->gpe_sts);
+	state_put_u16(b, p->gpe_en);
 	state_put_u64(b, p->toggles);
 	state_put_u64(b, p->quiesced ? p->frozen : time_now() - p->base);
 }
@@ -209,16 +257,19 @@ static int vpm_load(struct vdev *d, struct state_buf *b, uint32_t version)
 {
 	struct vpm *p = vpm_of(d);
 	uint16_t sts = state_get_u16(b), en = state_get_u16(b), cnt = state_get_u16(b);
+	uint16_t gpe_sts = state_get_u16(b), gpe_en = state_get_u16(b);
 	uint64_t toggles = state_get_u64(b), since = state_get_u64(b), flags;
 
 	if (version != d->ops->state_version || b->bad || (sts & ~STS_IMPLEMENTED) ||
 	    (en & ~EN_IMPLEMENTED) || !(cnt & CNT_SCI_EN) || (cnt & CNT_SLP_EN) ||
-	    since >= 1ull << 62 || toggles > since)
+	    ((gpe_sts | gpe_en) & ~GPE_IMPLEMENTED) || since >= 1ull << 62 || toggles > since)
 		return -RAY_EINVAL;
 	flags = spin_lock_irqsave(&p->lock);
 	p->sts = sts;
 	p->en = en;
 	p->cnt = cnt;
+	p->gpe_sts = gpe_sts;
+	p->gpe_en = gpe_en;
 	p->toggles = toggles;
 	p->frozen = since;
 	p->base = time_now() - since;
@@ -240,7 +291,7 @@ static void vpm_destroy(struct vdev *d)
 
 static const struct vdev_ops vpm_ops = {
 	.name = "acpi-pm",
-	.state_version = 1,
+	.state_version = 2,
 	.quiesce = vpm_quiesce,
 	.resume = vpm_resume,
 	.save = vpm_save,
@@ -264,6 +315,8 @@ int vpm_create(struct vm *vm)
 		.base = VIRT_PORT_PM1_CNT, .len = 2, .fn = control_access, .name = "pm1-control"};
 	p->port[2] = (struct gbus_range){.base = VIRT_PORT_PM_TMR, .len = 4, .fn = timer_access,
 					 .flags = GBUS_F_FAST, .name = "pm-timer"};
+	p->port[3] = (struct gbus_range){
+		.base = VIRT_PORT_GPE0, .len = 4, .fn = gpe_access, .name = "gpe0"};
 	err = vdev_ports_add(vm, p->port, ARRAY_SIZE(p->port));
 	if (err) {
 		kfree(p);

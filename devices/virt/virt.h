@@ -27,9 +27,14 @@
 #define VIRT_PORT_PM1_EVT 0x600u
 #define VIRT_PORT_PM1_CNT 0x604u
 #define VIRT_PORT_PM_TMR  0x608u
+#define VIRT_PORT_GPE0    0x60cu
+#define VIRT_PORT_HOTPLUG 0x610u /* devices/virt/hotplug.c */
 #define VIRT_PORT_RESET   0xcf9u
 #define VIRT_RESET_VALUE  0x06u
 #define VIRT_S5_SLP_TYP   5u
+
+/* General-purpose events, as _GPE in dsdt.asl names them. */
+#define VIRT_GPE_HOTPLUG 1u
 
 /* The hole for devices below 4 GiB (hv/vm_build.c puts no RAM there), and what lies in it. */
 #define VIRT_HOLE_BASE    GIB(3)
@@ -40,6 +45,7 @@
 
 struct vpci;
 struct vpm;
+struct vhotplug;
 struct vio;
 
 /* vm->platform */
@@ -47,6 +53,7 @@ struct vplatform {
 	struct vio *io; /* the I/O thread */
 	struct vpci *pci;
 	struct vpm *pm;
+	struct vhotplug *hotplug;
 };
 
 int __must_check vuart_create(struct vm *vm);
@@ -54,11 +61,16 @@ int __must_check vpit_create(struct vm *vm);
 int __must_check vrtc_create(struct vm *vm);
 int __must_check vpm_create(struct vm *vm);
 int __must_check vpci_create(struct vm *vm);
+int __must_check vhotplug_create(struct vm *vm);
 int __must_check vports_create(struct vm *vm);
 int __must_check vtestdev_create(struct vm *vm);
 
 /** Press the power button. Context: any but NMI. */
 void vpm_power_button(struct vm *vm);
+/** Raise general-purpose event @n. Context: any but NMI, no device's lock. */
+void vpm_gpe_raise(struct vm *vm, unsigned int n);
+/** Has the guest enabled it? Context: any. */
+bool vpm_gpe_enabled(const struct vm *vm, unsigned int n);
 
 /** Take a device lock for an access; false: busy, and @fast does not wait. */
 static inline bool vdev_lock(struct spinlock *l, bool fast, uint64_t *flags)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a guest cannot find by itself: the PCI bus and its interrupt lines, serial port, clock,
- * sleep state 5. Addresses are those of devices/virt/virt.h and pci.c. NCPU is patched per VM
+ * sleep state 5, cards that come and go. Addresses are those of devices/virt/virt.h and pci.c. NCPU is patched per VM
  * (devices/virt/acpi.c).
  */
 DefinitionBlock ("", "DSDT", 2, "RAYOS ", "RAYOSVM ", 1)
@@ -115,6 +115,8 @@ DefinitionBlock ("", "DSDT", 2, "RAYOS ", "RAYOSVM ", 1)
 				Package () { 0x001FFFFF, 0, 0, 23 }
 			})
 
+			Include ("hotplug.asi")
+
 			Device (COM1)
 			{
 				Name (_HID, EisaId ("PNP0501"))
@@ -152,12 +154,17 @@ DefinitionBlock ("", "DSDT", 2, "RAYOS ", "RAYOSVM ", 1)
 					IO (Decode16, 0x00F4, 0x00F4, 1, 4)
 					IO (Decode16, 0x04D0, 0x04D0, 1, 2)
 					IO (Decode16, 0x0520, 0x0520, 1, 0x14)
-					IO (Decode16, 0x0600, 0x0600, 1, 0x0C)
+					IO (Decode16, 0x0600, 0x0600, 1, 0x20)
 					Memory32Fixed (ReadWrite, 0xD0001000, 0x1000)
 					Memory32Fixed (ReadWrite, 0xFEC00000, 0x1000)
 					Memory32Fixed (ReadWrite, 0xFEE00000, 0x1000)
 				})
 			}
 		}
+	}
+
+	Scope (\_GPE)
+	{
+		Method (_E01) { \_SB.PCI0.HPEV () }
 	}
 }
