@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "hv/hv.h"
+#include "hv/platform.h"
 #include "hv/vm_priv.h"
 #include "kernel/bootinfo.h"
 #include "kernel/conf.h"
@@ -25,6 +26,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 uint64_t mm_direct_base;
 static struct boot_info boot;
+
+/* One kind of device, fussy about its options. */
+static int device_check(const char *kind, const char *spec, char *why, size_t why_len)
+{
+	if (strcmp(kind, "disk") != 0)
+		return -RAY_ENOENT;
+	strlcpy(why, "disk: no", why_len);
+	return strchr(spec, '?') ? -RAY_EINVAL : 0;
+}
+
+static const char *device_kind(unsigned int n)
+{
+	return n == 0 ? "disk" : NULL;
+}
+
+static const struct vplatform_ops platform = {
+	.device_check = device_check, .device_kind = device_kind};
+
+const struct vplatform_ops *hv_platform(void)
+{
+	return &platform;
+}
 
 const struct boot_info *bootinfo(void)
 {
@@ -73,8 +96,12 @@ int vm_define(const struct vm_def *def, char *why, size_t why_len)
 	text(def->initrd, sizeof(def->initrd));
 	text(def->cmdline, sizeof(def->cmdline));
 	if (strnlen(def->name, sizeof(def->name)) == sizeof(def->name) || def->vcpus < 1 ||
-	    def->vcpus > VM_VCPU_MAX)
+	    def->vcpus > VM_VCPU_MAX || def->dev_count > VM_DEV_MAX)
 		abort();
+	for (uint32_t i = 0; i < def->dev_count; i++) {
+		text(def->dev[i].kind, sizeof(def->dev[i].kind));
+		text(def->dev[i].spec, sizeof(def->dev[i].spec));
+	}
 	strlcpy(why, "no room", why_len);
 	return def->vcpus == 3 ? -RAY_ENOSPC : 0;
 }

@@ -1,16 +1,15 @@
 /* UNIT: tests/host/fake_virt.c hv/vdev.c hv/platform.c hv/irqchip/vlapic.c
  * hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c
  * hv/irqchip/vlapic_timer.c hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/virq.c
- * devices/virt/virt.c devices/virt/term.c devices/virt/uart.c
- * devices/virt/pit.c devices/virt/pit_channel.c
- * devices/virt/rtc.c devices/virt/rtc_date.c devices/virt/pm.c devices/virt/pci.c
- * devices/virt/pci_dev.c devices/virt/ports.c devices/virt/testdev.c devices/virt/platform.c
- * devices/virt/firmware.c devices/virt/acpi.c devices/virt/smbios.c
- * tests/host/fake_virtio.c devices/virt/attach.c devices/virt/spec.c devices/virt/handler.c
- * devices/virt/virtio/device.c devices/virt/virtio/pci.c devices/virt/virtio/msix.c
- * devices/virt/virtio/virtq.c devices/virt/virtio/chain.c devices/virt/virtio/state.c
- * security/quota.c kernel/lib/bucket.c kernel/lib/parse.c kernel/lib/fmt.c kernel/lib/sink.c
- * kernel/lib/err.c kernel/lib/muldiv.c
+ * devices/virt/virt.c devices/virt/term.c devices/virt/uart.c devices/virt/pit.c
+ * devices/virt/pit_channel.c devices/virt/rtc.c devices/virt/rtc_date.c devices/virt/pm.c
+ * devices/virt/pci.c devices/virt/pci_dev.c devices/virt/hotplug.c devices/virt/ports.c
+ * devices/virt/testdev.c devices/virt/platform.c devices/virt/firmware.c devices/virt/acpi.c
+ * devices/virt/smbios.c tests/host/fake_virtio.c devices/virt/attach.c devices/virt/spec.c
+ * devices/virt/handler.c devices/virt/virtio/device.c devices/virt/virtio/pci.c
+ * devices/virt/virtio/msix.c devices/virt/virtio/virtq.c devices/virt/virtio/chain.c
+ * devices/virt/virtio/state.c security/quota.c kernel/lib/bucket.c kernel/lib/parse.c
+ * kernel/lib/fmt.c kernel/lib/sink.c kernel/lib/err.c kernel/lib/muldiv.c
  */
 /* PARSER: devices/virt/uart.c devices/virt/pit.c devices/virt/pit_channel.c devices/virt/rtc.c
  * devices/virt/pm.c devices/virt/pci.c devices/virt/pci_dev.c hv/irqchip/vioapic.c

@@ -10,6 +10,7 @@
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
 #include "kernel/panic.h"
+#include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 
 #define CHECK(c)                                                                           \
@@ -562,6 +563,40 @@ void log_write(enum log_level level, const char *tag, const char *fmt, ...)
 	(void)level;
 	(void)tag;
 	(void)fmt;
+}
+
+/* Threads that never run: tests call what they would do. Weak: some tests have others. */
+__attribute__((weak)) int vm_for_each(int (*fn)(struct vm *vm, void *ctx), void *ctx)
+{
+	(void)fn;
+	(void)ctx;
+	return 0;
+}
+
+__attribute__((weak)) void vm_put(struct vm *vm)
+{
+	vm->refs--;
+}
+
+__attribute__((weak)) const char *vm_state_name(enum vm_state s)
+{
+	return s == VM_PAUSED ? "paused" : "?";
+}
+
+__attribute__((weak)) int thread_create(struct thread **out, const char *name, void (*fn)(void *),
+					void *arg, const struct thread_attr *attr)
+{
+	(void)name;
+	(void)fn;
+	(void)arg;
+	(void)attr;
+	*out = NULL;
+	return 0;
+}
+
+__attribute__((weak)) void thread_detach(struct thread *t)
+{
+	(void)t;
 }
 
 struct vm *fake_vm_create(unsigned int cpus)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "devices/virt/attach.h"
+#include "devices/virt/hotplug.h"
 #include "devices/virt/virt.h"
 #include "kernel/lib/err.h"
 #include "kernel/marker.h"
@@ -71,6 +72,26 @@ unsigned int fake_io_run(struct vm *vm)
 		n++;
 	}
 	return n;
+}
+
+/* --- ACPI hot plug, for tests that do without devices/virt/hotplug.c --- */
+
+__attribute__((weak)) void vhotplug_plugged(struct vm *vm, unsigned int slot)
+{
+	(void)vm;
+	(void)slot;
+}
+
+__attribute__((weak)) void vhotplug_pulled(struct vm *vm)
+{
+	(void)vm;
+}
+
+__attribute__((weak)) bool vhotplug_want(struct vm *vm, unsigned int slot)
+{
+	(void)vm;
+	(void)slot;
+	return false;
 }
 
 /* --- markers --- */
