@@ -35,6 +35,7 @@ char fake_end_text[128];
 uint8_t *fake_ram;
 uint64_t mm_direct_base; /* memory is an array: nobody translates */
 int fake_pins;
+uint64_t fake_absent = UINT64_MAX;
 
 static struct gbus_range *ports[RANGES_MAX], *mmio[RANGES_MAX];
 static struct timer *timers[TIMERS_MAX];
@@ -433,12 +434,21 @@ uint64_t fake_mmio_read(struct vm *vm, uint64_t gpa, unsigned int size)
 }
 
 /* --- memory --- */
+static bool inside(gpa_t gpa, uint64_t len)
+{
+	return gpa.v <= FAKE_RAM_SIZE && len <= FAKE_RAM_SIZE - gpa.v;
+}
+
+static bool absent(gpa_t gpa, uint64_t len)
+{
+	return fake_absent != UINT64_MAX && gpa.v < fake_absent + PAGE_SIZE &&
+	       fake_absent < gpa.v + len;
+}
+
 void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
 {
 	(void)m;
-	if (gpa.v > FAKE_RAM_SIZE || len > FAKE_RAM_SIZE - gpa.v)
-		return NULL;
-	return fake_ram + gpa.v;
+	return inside(gpa, len) && !absent(gpa, len) ? fake_ram + gpa.v : NULL;
 }
 
 void *gmem_ptr_write_slow(struct gmem *m, gpa_t gpa, uint64_t len)
@@ -446,23 +456,26 @@ void *gmem_ptr_write_slow(struct gmem *m, gpa_t gpa, uint64_t len)
 	return gmem_ptr(m, gpa, len);
 }
 
-/* All of it is there, always. */
 bool gmem_absent(const struct gmem *m, gpa_t gpa, uint64_t len)
 {
 	(void)m;
-	(void)gpa;
-	(void)len;
-	return false;
+	return inside(gpa, len) && absent(gpa, len);
 }
 
 int gmem_populate(struct gmem *m, gpa_t gpa, uint64_t len)
 {
-	return gmem_ptr(m, gpa, len) ? 0 : -RAY_EFAULT;
+	(void)m;
+	if (!inside(gpa, len))
+		return -RAY_EFAULT;
+	if (absent(gpa, len))
+		fake_absent = UINT64_MAX;
+	return 0;
 }
 
 bool gmem_is_ram(const struct gmem *m, gpa_t gpa, uint64_t len)
 {
-	return gmem_ptr(m, gpa, len) != NULL;
+	(void)m;
+	return inside(gpa, len);
 }
 
 int vm_populate(struct vm *vm, gpa_t gpa, uint64_t len)

@@ -20,6 +20,7 @@ extern uint64_t fake_requests[VM_VCPU_MAX];
 extern enum vm_end fake_end;
 extern char fake_end_text[128];
 extern int fake_pins; /* of guest memory, held now */
+extern uint64_t fake_absent; /* a page that is absent until populated; UINT64_MAX: none */
 extern uint8_t *fake_ram; /* below 4 MiB; further regions are not backed */
 
 /** A VM with @cpus vCPUs, vLAPICs, 8259 pair and IOAPIC; nothing else. */
