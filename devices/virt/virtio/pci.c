@@ -215,8 +215,10 @@ static uint64_t isr_read(struct virtio_dev *d)
 {
 	uint8_t isr = __atomic_exchange_n(&d->isr, 0, __ATOMIC_SEQ_CST);
 
-	if (isr)
-		vpci_intx_set(&d->pci, false);
+	/* Lowered even when nothing was there: who raised it may have been slow to do so. */
+	vpci_intx_set(&d->pci, false);
+	if (__atomic_load_n(&d->isr, __ATOMIC_SEQ_CST))
+		vpci_intx_set(&d->pci, true);
 	return isr;
 }
 
