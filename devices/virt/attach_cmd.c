@@ -73,7 +73,7 @@ SHELL_CMD(vm_attach, "vm attach", "give a virtual machine a device", .args = "VM
 	  .min_args = 2, .max_args = 3,
 	  .help = "`device handlers` lists the kinds and their options. A machine that is up gets the "
 		  "device at once and until it ends; of one that is not, the definition is changed.",
-	  .example = "vm attach demo rng rate=64K", .complete = attach_complete,
+	  .example = "vm attach demo disk ram=256M", .complete = attach_complete,
 	  .run = vm_attach_run);
 
 /* --- vm detach --- */
@@ -182,4 +182,4 @@ SHELL_CMD(vm_detach, "vm detach", "take a device from a virtual machine", .args 
 	  .help = "The guest is asked to let go of it by ACPI, as on a machine with hot plug; --force "
 		  "takes it at once, as when a card is pulled: what the guest has in flight is lost. Of "
 		  "a machine that is not up the definition is changed.",
-	  .example = "vm detach demo rng0", .complete = device_cmd_complete, .run = vm_detach_run);
+	  .example = "vm detach demo disk1", .complete = device_cmd_complete, .run = vm_detach_run);

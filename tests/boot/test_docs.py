@@ -4,6 +4,7 @@
 import re
 import shlex
 import subprocess
+import time
 
 import pytest
 
@@ -17,8 +18,8 @@ READERS_FILES = {"bzImage": "build/deps/linux/vmlinuz", "rootfs.cpio": "build/gu
 RUN_TIMEOUT = 300
 
 # Examples that need others before them, and such as end in something else than a prompt.
-ORDER = ["vm define", "vm start", "vm info", "vm log", "vm stats", "vm pause", "vm resume",
-         "vm reset", "vm rebuild", "vm console", "vm stop", "vm kill", "vm undefine"]
+ORDER = ["vm define", "vm start", "vm attach", "device ", "vm balloon", "vm detach", "vm info",
+         "vm log", "vm stats", "vm pause", "vm resume", "vm reset", "vm rebuild", "vm console", "vm stop", "vm kill", "vm undefine"]
 # What to wait for, and the answer to it.
 ANSWERS = {"panic": ("[y/N] ", "n\r"), "vm console": ("Ctrl-] leaves.", "\x1d"),
            "log follow": (re.compile(r"log follow[^\r\n]*(?=\r\n)"), "\x03")}
@@ -48,9 +49,16 @@ def shell_examples():
     found = re.findall(r"^Example: `(.*)`$", reference, re.M)
     for block in fenced(TOP / "README.md", ""):
         found += [line.split("   ")[0] for line in re.findall(r"^rayos> (.*)$", block, re.M)]
-    assert len(found) == reference.count("\nExample: ") + 4, "an example is not read as one"
+    assert len(found) == reference.count("\nExample: ") + 10, "an example is not read as one"
     return sorted(dict.fromkeys(found), key=lambda line: next(
         (ORDER.index(name) for name in ORDER if line.startswith(name)), -1))
+
+
+def guest_up(shell):
+    deadline = time.monotonic() + RUN_TIMEOUT
+    while "RayOS demo guest" not in shell.ok("vm log demo"):
+        assert time.monotonic() < deadline, "the demo guest does not come up"
+        time.sleep(1)
 
 
 def test_examples_of_the_shell_reference(shell):
@@ -62,6 +70,8 @@ def test_examples_of_the_shell_reference(shell):
         if answer is None:
             result = shell.run(line, 60)
             assert result.status == 0, f"{line!r}: {result.text}"
+            if line == "vm start demo":
+                guest_up(shell)  # what follows needs its drivers
             continue
         machine.send_line(line)
         machine.expect(answer[0], 30)
