@@ -313,6 +313,26 @@ static void test_credit_overflow_resets_the_stream(void **state)
 	open_echo();
 }
 
+/* The same by one byte, where the host has not taken what came before. */
+static void test_credit_overflow_of_a_full_ring(void **state)
+{
+	static uint8_t half[VSTREAM_BUF / 2];
+	struct vstream *s = NULL;
+	uint32_t host_port;
+
+	(void)state;
+	assert_int_equal(vstream_connect(vm, PORT, &s), 0);
+	assert_true(next(sizeof(got) + 64) > 0);
+	host_port = got.src_port;
+	send(VSOCK_OP_RESPONSE, host_port);
+	send_data(host_port, half, sizeof(half));
+	send_data(host_port, half, sizeof(half));
+	expect_nothing();
+	send_data(host_port, half, 1);
+	expect(VSOCK_OP_RST, host_port);
+	vstream_put(s);
+}
+
 static void test_half_close_by_the_guest(void **state)
 {
 	struct vsock_hdr h = header(VSOCK_OP_SHUTDOWN, 7);
@@ -715,6 +735,7 @@ int main(void)
 		T(test_fwd_cnt_beyond_what_was_sent_is_no_credit),
 		T(test_back_pressure),
 		T(test_credit_overflow_resets_the_stream),
+		T(test_credit_overflow_of_a_full_ring),
 		T(test_half_close_by_the_guest),
 		T(test_data_behind_the_end),
 		T(test_packets_of_no_stream),

@@ -144,9 +144,11 @@ enum virtq_result console_ctl_rx(struct console_dev *c, struct virtq *q)
 
 static void port_ready(struct console_dev *c, struct vcport *p)
 {
+	bool console = p->number == 0;
+	bool size = console && p->cols && virtio_has(&c->v, CONSOLE_F_SIZE);
+
 	c->ready[p->number] = true;
-	owe(c, p->number, OWED_NAME | (p->number == 0 ? OWED_CONSOLE : 0) |
-				  (p->number == 0 && p->cols ? OWED_RESIZE : 0) |
+	owe(c, p->number, OWED_NAME | (console ? OWED_CONSOLE : 0) | (size ? OWED_RESIZE : 0) |
 				  (vcport_host_open(p) ? OWED_OPEN : 0));
 }
 
