@@ -207,7 +207,7 @@ static void test_options(void **state)
 			 -RAY_EINVAL);
 	attach("ram=64M", ALL);
 	a->kind->describe(a, text, sizeof(text));
-	assert_string_equal(text, "64M ram serial=disk0 queues=2 in_use=0");
+	assert_string_equal(text, "64M ram serial=disk0 queues=2");
 	attach("module=disk.img,ro,serial=abc,queues=3", ALL);
 	a->kind->describe(a, text, sizeof(text));
 	assert_string_equal(text, "209408 module, read-only serial=abc queues=3");

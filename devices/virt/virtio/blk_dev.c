@@ -276,10 +276,6 @@ static void blk_describe(struct vattach *a, char *buf, size_t len)
 	format_size(&b.sink, disk->back->size);
 	sink_printf(&b.sink, " %s%s serial=%s queues=%u", disk->back->name,
 		    disk->read_only ? ", read-only" : "", disk->serial, disk->queues);
-	if (!disk->read_only) {
-		sink_printf(&b.sink, " in_use=");
-		format_size(&b.sink, quota_in_use(&a->handler.quota));
-	}
 }
 
 static const struct vhandler_verb_name blk_verbs[] = {
