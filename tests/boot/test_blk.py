@@ -125,6 +125,21 @@ def test_module_is_not_touched(shell):
     assert in_use(shell, "disk2") < 1 << 20
 
 
+def test_rebuild_under_load(shell):
+    """Devices taken apart and put together while fio verifies: their disks stay."""
+    with Guest(shell, "a") as guest:
+        data = disk_of(guest, "data")
+        guest.ok(f"mkfs.ext4 -qF {data} && mount {data} /mnt", 120)
+        job = guest.spawn(FIO.format(size=16, bs="32k"))
+    for _ in range(3):
+        assert shell.run("vm rebuild a", 60).status == 0
+    with Guest(shell, "a") as guest:
+        done = guest.join(job, 1800)
+        assert done.status == 0 and "err= 0" in done.text, done.text
+        guest.ok("umount /mnt")
+        assert guest.problems() == ""
+
+
 def test_operations_quota(shell):
     """110 reads with 100 a second and 10 at once take a second."""
     with Guest(shell, "a") as guest:
@@ -151,21 +166,6 @@ def test_space_quota(shell):
     told = shell.machine.text().count("QUOTA_EXCEEDED vm=a device=disk4 what=space")
     assert told == 1
     assert in_use(shell, "disk4") <= 8 << 20
-
-
-def test_rebuild_under_load(shell):
-    """Devices taken apart and put together while fio verifies: their disks stay."""
-    with Guest(shell, "a") as guest:
-        data = disk_of(guest, "data")
-        guest.ok(f"mkfs.ext4 -qF {data} && mount {data} /mnt", 120)
-        job = guest.spawn(FIO.format(size=16, bs="32k"))
-    for _ in range(3):
-        assert shell.run("vm rebuild a", 60).status == 0
-    with Guest(shell, "a") as guest:
-        done = guest.join(job, 1800)
-        assert done.status == 0 and "err= 0" in done.text, done.text
-        guest.ok("umount /mnt")
-        assert guest.problems() == ""
 
 
 def test_counted(shell, show):
