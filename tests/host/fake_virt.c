@@ -445,10 +445,18 @@ static bool absent(gpa_t gpa, uint64_t len)
 	       fake_absent < gpa.v + len;
 }
 
-void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
+static void *ram_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
 {
 	(void)m;
 	return inside(gpa, len) && !absent(gpa, len) ? fake_ram + gpa.v : NULL;
+}
+
+/* Pointers end with their chunk, as the real ones do. */
+void *gmem_ptr(const struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	if (len > GMEM_CHUNK_SIZE - gpa.v % GMEM_CHUNK_SIZE)
+		return NULL;
+	return ram_ptr(m, gpa, len);
 }
 
 void *gmem_ptr_write_slow(struct gmem *m, gpa_t gpa, uint64_t len)
@@ -485,7 +493,7 @@ int vm_populate(struct vm *vm, gpa_t gpa, uint64_t len)
 
 int gmem_pin(struct gmem *m, gpa_t gpa, uint64_t len)
 {
-	if (!gmem_ptr(m, gpa, len))
+	if (!ram_ptr(m, gpa, len))
 		return -RAY_EFAULT;
 	fake_pins++;
 	return 0;
@@ -493,7 +501,7 @@ int gmem_pin(struct gmem *m, gpa_t gpa, uint64_t len)
 
 void gmem_unpin(struct gmem *m, gpa_t gpa, uint64_t len)
 {
-	CHECK(gmem_ptr(m, gpa, len) && fake_pins > 0);
+	CHECK(ram_ptr(m, gpa, len) && fake_pins > 0);
 	fake_pins--;
 }
 
@@ -504,7 +512,7 @@ int vcpu_pin(struct vcpu *v, gpa_t gpa, uint64_t len)
 
 int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len)
 {
-	const void *p = gmem_ptr(m, gpa, len);
+	const void *p = ram_ptr(m, gpa, len);
 
 	if (!p)
 		return -RAY_EFAULT;
@@ -514,7 +522,7 @@ int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, uint64_t len)
 
 int gmem_write(struct gmem *m, gpa_t gpa, const void *src, uint64_t len)
 {
-	void *p = gmem_ptr(m, gpa, len);
+	void *p = ram_ptr(m, gpa, len);
 
 	if (!p)
 		return -RAY_EFAULT;
@@ -529,7 +537,7 @@ int gmem_load(struct gmem *m, gpa_t gpa, const void *src, uint64_t len)
 
 int gmem_fill(struct gmem *m, gpa_t gpa, uint8_t byte, uint64_t len)
 {
-	void *p = gmem_ptr(m, gpa, len);
+	void *p = ram_ptr(m, gpa, len);
 
 	if (!p)
 		return -RAY_EFAULT;
