@@ -27,6 +27,7 @@
 #include "devices/virt/virtio/gpu_priv.h"
 #include "tests/host/fake_pages.h"
 #include "tests/host/fake_ring.h"
+#include "tests/host/fuzz_input.h"
 
 #define SIZE      16u
 #define OPS_MAX   200
@@ -48,19 +49,6 @@ static struct vattach *a;
 static struct virtio_dev *d;
 static struct fake_ring ring[2];
 static uint64_t request, response, backing;
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
 
 /* Mostly small, sometimes anything: 0xff is followed by four bytes. */
 static uint32_t number(struct input *in)

@@ -24,6 +24,7 @@
 #include "devices/virt/virtio/balloon.h"
 #include "kernel/lib/err.h"
 #include "tests/host/fake_ring.h"
+#include "tests/host/fuzz_input.h"
 
 #define SIZE    16u
 #define OPS_MAX 200
@@ -34,28 +35,6 @@ static struct vattach *a;
 static struct virtio_dev *d;
 static struct fake_ring ring[4];
 static uint64_t memory;
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
-
-static uint32_t word(struct input *in)
-{
-	uint32_t v = byte(in);
-
-	v |= (uint32_t)byte(in) << 8;
-	v |= (uint32_t)byte(in) << 16;
-	return v | (uint32_t)byte(in) << 24;
-}
 
 uint64_t gmem_release(struct vm *m, const struct gmem_range *ranges, unsigned int count)
 {

@@ -26,6 +26,7 @@
 #include "devices/virt/virtio/console.h"
 #include "kernel/lib/err.h"
 #include "tests/host/fake_ring.h"
+#include "tests/host/fuzz_input.h"
 
 #define SIZE    16u
 #define QUEUES  8u
@@ -38,19 +39,6 @@ static struct virtio_dev *d;
 static struct fake_ring ring[QUEUES];
 static uint64_t memory; /* a page for each queue */
 static uint8_t typed[PORTS], seen[PORTS]; /* what is typed counts up; the next to be seen */
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
 
 static struct vcport *port(unsigned int n)
 {

@@ -33,6 +33,7 @@
 #include "hv/platform.h"
 #include "kernel/lib/err.h"
 #include "tests/host/fake_virt.h"
+#include "tests/host/fuzz_input.h"
 
 #define OPS_MAX 400
 
@@ -48,28 +49,6 @@ static const uint16_t ports[] = {
 	0x3fc, 0x3fd, 0x3fe, 0x3ff, 0x520, 0x530, 0x600, 0x601, 0x602, 0x604, 0x605,
 	0x608, 0x60a, 0xcf8, 0xcf9, 0xcfb, 0xcfc, 0xcfd, 0xcfe, 0xcff,
 };
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
-
-static uint32_t word(struct input *in)
-{
-	uint32_t v = byte(in);
-
-	v |= (uint32_t)byte(in) << 8;
-	v |= (uint32_t)byte(in) << 16;
-	return v | (uint32_t)byte(in) << 24;
-}
 
 static void port_op(struct input *in, bool write)
 {

@@ -24,6 +24,7 @@
 #include "devices/virt/virtio/input.h"
 #include "kernel/lib/err.h"
 #include "tests/host/fake_ring.h"
+#include "tests/host/fuzz_input.h"
 
 #define SIZE    16u
 #define OPS_MAX 300
@@ -37,19 +38,6 @@ static struct fake_ring ring[2];
 static uint64_t memory;
 static uint32_t expected; /* value of the next event the guest gets */
 static uint32_t numbered; /* of the next one sent */
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
 
 static void start(void)
 {

@@ -27,6 +27,7 @@
 #include "devices/virt/virtio/vsock_priv.h"
 #include "kernel/lib/err.h"
 #include "tests/host/fake_ring.h"
+#include "tests/host/fuzz_input.h"
 
 #define SIZE    32u
 #define CID     42u
@@ -43,19 +44,6 @@ static uint64_t out, rooms; /* gpa */
 static struct vstream *held[HELD];
 
 #define ROOM (sizeof(struct vsock_hdr) + 1024)
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
 
 static void start(void)
 {
