@@ -53,6 +53,7 @@ int net_frame_init(struct net_frame *f, uint8_t *head, const struct net_seg *seg
 	f->seg_skip = f->seg->len - c.left;
 	f->flags = 0;
 	f->gso_type = NET_GSO_NONE;
+	f->parse.flow = 0;
 	return 0;
 }
 

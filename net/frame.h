@@ -59,7 +59,8 @@ struct net_frame {
 };
 
 /**
- * Begin a frame: copy its head out of @seg, leave the rest in place. Metadata: none.
+ * Begin a frame: copy its head out of @seg, leave the rest in place. Metadata: none; nothing is
+ * parsed yet.
  * @head   NET_HEAD_MAX bytes that live as long as the frame
  * @skip   bytes of @seg before the frame, such as a device's own header
  * Returns: 0, -RAY_EPROTO (no whole Ethernet header), -RAY_E2BIG (over NET_FRAME_MAX)

@@ -22,9 +22,10 @@ struct net_port_ops {
 	 *        than one copy; rather answer -RAY_EBUSY, having done nothing, and be called again
 	 *        from a thread
 	 * Context: epoch section, so preemption is off; any CPU, several at the same time
-	 * Returns: 0; -RAY_EBUSY (only when @fast); or why it was dropped: -RAY_ENOSPC (no
-	 *          buffer), -RAY_E2BIG (longer than a buffer), -RAY_EPERM (an address the device
-	 *          does not listen to), -RAY_EIO (not running)
+	 * Returns: 0; -RAY_EBUSY (only when @fast); -RAY_EAGAIN (nothing done; its buffers are on
+	 *          their way back into memory, so soon is worth another try); or why it was
+	 *          dropped: -RAY_ENOSPC (no buffer), -RAY_E2BIG (longer than a buffer), -RAY_EPERM
+	 *          (an address the device does not listen to), -RAY_EIO (not running)
 	 */
 	int (*deliver)(struct net_port *p, const struct net_frame *f, bool fast);
 	/** The operator has changed net_port_link(). Context: epoch section, no lock held. */
@@ -75,6 +76,12 @@ struct net_port {
 static inline struct net_counts *net_port_counts(struct net_port *p)
 {
 	return &p->cells[this_cpu()->id].n;
+}
+
+/** Count a frame that came from or was about to go into the device. Context: preemption off. */
+static inline void net_port_drop(struct net_port *p, enum net_drop why)
+{
+	net_port_counts(p)->drop[why]++;
 }
 
 /** Sum over all CPUs. Pre: attached */

@@ -173,12 +173,7 @@ static enum net_drop drop_reason(int err)
 	}
 }
 
-static void port_drop(struct net_port *p, enum net_drop why)
-{
-	net_port_counts(p)->drop[why]++;
-}
-
-/* Returns 0: delivered or dropped; -RAY_EBUSY: not now. */
+/* Returns 0: delivered or dropped; -RAY_EBUSY, -RAY_EAGAIN: not now. */
 static inline int port_deliver(struct net_port *to, const struct net_frame *f, bool fast)
 {
 	int err = -RAY_EIO;
@@ -193,9 +188,9 @@ static inline int port_deliver(struct net_port *to, const struct net_frame *f, b
 		n->rx_bytes += f->len;
 		return 0;
 	}
-	if (err == -RAY_EBUSY && fast)
+	if (err == -RAY_EAGAIN || (err == -RAY_EBUSY && fast))
 		return err;
-	port_drop(to, drop_reason(err));
+	net_port_drop(to, drop_reason(err));
 	return 0;
 }
 
@@ -212,8 +207,9 @@ static void flood(struct net_switch *sw, const struct net_port *from, const stru
 	for (unsigned int i = 0; i < end; i++) {
 		struct net_port *to = port_at(sw, i);
 
-		if (to && to != from)
-			(void)port_deliver(to, f, false);
+		/* No second try for one of many: the others would get it twice. */
+		if (to && to != from && port_deliver(to, f, false))
+			net_port_drop(to, NET_DROP_NO_BUFFER);
 	}
 }
 
@@ -250,12 +246,14 @@ int net_send(struct net_port *from, struct net_frame *f, bool fast)
 			why = NET_DROP_FILTER; /* no way out and in again */
 	}
 	if (unlikely(why != NET_DROP_COUNT)) {
-		port_drop(from, why);
+		net_port_drop(from, why);
 		return 0;
 	}
 	if (likely(to)) {
-		if (port_deliver(to, f, fast))
-			return -RAY_EBUSY;
+		int err = port_deliver(to, f, fast);
+
+		if (unlikely(err))
+			return err;
 	} else if (fast) {
 		return -RAY_EBUSY;
 	} else {

@@ -47,8 +47,9 @@ void net_port_detach(struct net_port *p);
  * Send a frame from @from into its switch.
  * @f     head, lengths, segments and offload metadata filled in; parsed and checked here
  * @fast  from an exit handler with IRQs off
- * Returns: 0: it is delivered, or dropped and counted; -RAY_EBUSY (only when @fast): nothing has
- *          happened, send it again from a thread with @fast false
+ * Returns: 0: it is delivered, or dropped and counted; nothing has happened and it may be sent
+ *          again: -RAY_EBUSY (only when @fast), from a thread, with @fast false; -RAY_EAGAIN, a
+ *          little later
  * Context: epoch section
  * Trust:   everything in @f is hostile
  */

@@ -100,6 +100,22 @@ static inline void virtq_done(struct virtq *q, const struct virtq_chain *c, uint
 	virtq_take(q);
 	virtq_put(q, c->head, written);
 }
+/* A moment of a queue that can be gone back to. */
+struct virtq_mark {
+	uint16_t last_avail, used_idx;
+};
+static inline struct virtq_mark virtq_mark(const struct virtq *q)
+{
+	return (struct virtq_mark){.last_avail = q->last_avail, .used_idx = q->used_idx};
+}
+/** What was taken and put since virtq_mark() is available again. Pre: lock held all the time,
+ *  no virtq_flush() since, and every chain taken was put. */
+static inline void virtq_rewind(struct virtq *q, struct virtq_mark m)
+{
+	q->served -= (uint16_t)(q->last_avail - m.last_avail);
+	q->last_avail = m.last_avail;
+	q->used_idx = m.used_idx;
+}
 /** Show the driver all that was put, in one step, and interrupt it if it asked to be.
  *  Pre: lock held, epoch section. */
 void virtq_flush(struct virtq *q);
