@@ -22,6 +22,18 @@ static uint64_t dropped(const struct net_counts *n)
 	return sum;
 }
 
+/* Before the drops, each by its name. */
+static const struct table_col port_cols[] = {
+	{"port", 0},
+	{"mac", 0},
+	{"link", 0},
+	{"tx_frames", TABLE_RIGHT},
+	{"tx_bytes", TABLE_RIGHT},
+	{"rx_frames", TABLE_RIGHT},
+	{"rx_bytes", TABLE_RIGHT},
+	{"drops", TABLE_RIGHT},
+};
+
 static void port_row(struct table *t, const struct net_port_info *p)
 {
 	char mac[NET_MAC_TEXT];
@@ -41,21 +53,7 @@ static void port_row(struct table *t, const struct net_port_info *p)
 
 static int net_ports_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	static const struct table_col cols[] = {
-		{"port", 0},
-		{"mac", 0},
-		{"link", 0},
-		{"tx_frames", TABLE_RIGHT},
-		{"tx_bytes", TABLE_RIGHT},
-		{"rx_frames", TABLE_RIGHT},
-		{"rx_bytes", TABLE_RIGHT},
-		{"drops", TABLE_RIGHT},
-		{"no_buffer", TABLE_RIGHT},
-		{"too_long", TABLE_RIGHT},
-		{"filter", TABLE_RIGHT},
-		{"link_down", TABLE_RIGHT},
-		{"malformed", TABLE_RIGHT},
-	};
+	struct table_col cols[ARRAY_SIZE(port_cols) + NET_DROP_COUNT];
 	struct net_switch *sw = switch_of(ctx);
 	struct net_port_info p;
 	struct table t;
@@ -64,6 +62,10 @@ static int net_ports_run(struct cmd_ctx *ctx, int argc, char **argv)
 	(void)argv;
 	if (!sw)
 		return cmd_fail(ctx, -RAY_ENOENT, "no such switch");
+	memcpy(cols, port_cols, sizeof(port_cols));
+	for (size_t i = 0; i < NET_DROP_COUNT; i++)
+		cols[ARRAY_SIZE(port_cols) + i] =
+			(struct table_col){net_drop_names[i], TABLE_RIGHT};
 	table_init(&t, cmd_sink(ctx), cmd_json(ctx), cols, ARRAY_SIZE(cols));
 	while (table_pass(&t))
 		for (unsigned int i = 0; i < NET_SWITCH_PORTS_MAX; i++)

@@ -36,7 +36,8 @@ struct net_port_ops {
 enum net_drop {
 	NET_DROP_NO_BUFFER,
 	NET_DROP_TOO_LONG,
-	NET_DROP_FILTER,    /* a policy, or an address that is not the port's business */
+	NET_DROP_FILTER,    /* a policy, or an address the device does not listen to */
+	NET_DROP_SOURCE,    /* sent from an address that is not the port's */
 	NET_DROP_LINK,      /* one of the ends is down */
 	NET_DROP_MALFORMED, /* headers or offload metadata contradict themselves */
 	NET_DROP_COUNT

@@ -13,8 +13,8 @@
 
 const char *const net_drop_names[NET_DROP_COUNT] = {
 	[NET_DROP_NO_BUFFER] = "no_buffer", [NET_DROP_TOO_LONG] = "too_long",
-	[NET_DROP_FILTER] = "filter",       [NET_DROP_LINK] = "link",
-	[NET_DROP_MALFORMED] = "malformed",
+	[NET_DROP_FILTER] = "filter",       [NET_DROP_SOURCE] = "source",
+	[NET_DROP_LINK] = "link_down",      [NET_DROP_MALFORMED] = "malformed",
 };
 
 static struct list_head switches = LIST_HEAD_INIT(switches);
@@ -225,7 +225,7 @@ static __force_inline enum net_drop frame_admit(struct net_port *from, struct ne
 		return NET_DROP_MALFORMED;
 	if (unlikely(src != from->mac) &&
 	    (!(from->flags & NET_PORT_ANY_SOURCE) || mac_learn(&from->sw->macs, src, from->index)))
-		return NET_DROP_FILTER;
+		return NET_DROP_SOURCE;
 	return net_filter_allows(from, NET_DIR_OUT, f) ? NET_DROP_COUNT : NET_DROP_FILTER;
 }
 
