@@ -20,7 +20,7 @@
 #define SECTOR       512u
 #define DISK_BYTES   (8u << 20)
 #define BLOCK        4096u
-#define D1_ROUNDS    10000u
+#define D1_ROUNDS    20000u
 #define D32_ROUNDS   500u
 #define DEPTH        32u
 #define SEQ_ROUNDS   32u

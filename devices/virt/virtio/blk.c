@@ -16,10 +16,10 @@
 /* What the exit handler does at once: each request, and all of one notify. */
 #define FAST_REQUEST  KIB(16)
 #define FAST_TURN     KIB(128)
-/* One turn of the I/O thread, which runs without preemption. */
-#define SLOW_TURN     KIB(256)
+/* One turn of the I/O thread, which runs without preemption: some 100 us. */
+#define SLOW_TURN     MIB(1)
 #define TURN_REQUESTS 256u
-/* Zeroing and discarding are counted like copying a fraction of the bytes. */
+/* A turn's worth of zeroing and discarding. */
 #define ZERO_SLICE    KIB(512)
 #define DISCARD_SLICE MIB(16)
 
@@ -299,7 +299,7 @@ static int run_slice(struct vblk *b, struct vblk_req *r, struct turn *t)
 
 	if (err)
 		return err;
-	spend(t, io.len / (slice / SLOW_TURN) + io.extra);
+	spend(t, io.len * SLOW_TURN / slice + io.extra);
 	r->done += io.len;
 	if (io.len == left) {
 		r->range_at++;
