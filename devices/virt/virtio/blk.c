@@ -16,8 +16,8 @@
 /* What the exit handler does at once: each request, and all of one notify. */
 #define FAST_REQUEST  KIB(16)
 #define FAST_TURN     KIB(128)
-/* One turn of the I/O thread, which runs without preemption: some 100 us. */
-#define SLOW_TURN     MIB(1)
+/* One turn of the I/O thread, which runs without preemption: some 50 us. */
+#define SLOW_TURN     KIB(512)
 #define TURN_REQUESTS 256u
 /* A turn's worth of zeroing and discarding. */
 #define ZERO_SLICE    KIB(512)

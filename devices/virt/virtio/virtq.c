@@ -223,6 +223,27 @@ static __force_inline bool too_long(const struct walk *w)
 	return w->out_len > UINT32_MAX || w->in_len > UINT32_MAX;
 }
 
+/* A buffer that is named only (virtq_addresses()). */
+static __noinline int address_add(struct walk *w, const struct desc *d)
+{
+	struct virtq_chain *c = &w->q->chain;
+	uint32_t at = (uint32_t)(w->seg - c->seg);
+
+	if (at == w->q->seg_max)
+		return broken(w->q, "buffers in too many pieces");
+	if (d->flags & DESC_WRITE) {
+		w->in = w->in ? w->in : w->seg;
+		w->in_len += d->len;
+	} else {
+		if (w->in)
+			return broken(w->q, "readable buffer behind a writable one");
+		w->out_len += d->len;
+	}
+	w->q->gpa[at] = d->addr;
+	*w->seg++ = (struct virtq_seg){.len = d->len};
+	return 0;
+}
+
 static __force_inline int buffer_add(struct walk *w, const struct desc *d)
 {
 	struct virtq_chain *c = &w->q->chain;
@@ -257,6 +278,8 @@ static __force_inline int descriptor_add(struct walk *w, const struct desc *d)
 {
 	if (unlikely(w->budget-- == 0))
 		return broken(w->q, "chain longer than its queue");
+	if (unlikely(w->q->by_address))
+		return address_add(w, d);
 	return buffer_add(w, d);
 }
 
