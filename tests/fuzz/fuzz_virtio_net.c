@@ -27,6 +27,7 @@
 #include "devices/virt/virtio/net_priv.h"
 #include "kernel/lib/err.h"
 #include "tests/host/fake_ring.h"
+#include "tests/host/fuzz_input.h"
 
 #define SIZE    16u
 #define QUEUES  5u
@@ -42,11 +43,6 @@ static struct card {
 	uint64_t tx, ctrl;
 } cards[2];
 
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
 #define MUST(x)                  \
 	do {                     \
 		if (!(x))        \
@@ -56,14 +52,6 @@ struct input {
 void epoch_call(struct epoch_entry *e, void (*fn)(struct epoch_entry *e))
 {
 	fn(e);
-}
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
 }
 
 static uint32_t half(struct input *in)
