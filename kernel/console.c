@@ -91,16 +91,21 @@ static void tx_byte(uint8_t c)
 	tx[tx_head++ % TX_SIZE] = c;
 }
 
-static void put_locked(const char *s, size_t len)
+static void put_serial_locked(const char *s, size_t len)
 {
-	if (len == 0)
-		return;
 	for (size_t i = 0; uart_present && i < len; i++) {
 		if (s[i] == '\n')
 			tx_byte('\r');
 		tx_byte((uint8_t)s[i]);
 	}
 	at_line_start = s[len - 1] == '\n';
+}
+
+static void put_locked(const char *s, size_t len)
+{
+	if (len == 0)
+		return;
+	put_serial_locked(s, len);
 	if (sink)
 		sink->write(s, len);
 }
@@ -136,7 +141,8 @@ static bool tx_has_room(uint32_t bytes)
 	return TX_SIZE - tx_used() >= bytes;
 }
 
-void console_write(const char *s, size_t len)
+/* With the lock not held, in pieces. */
+static void write_pieces(const char *s, size_t len, void (*put)(const char *s, size_t len))
 {
 	while (len) {
 		size_t n = piece_len(s, len);
@@ -147,13 +153,23 @@ void console_write(const char *s, size_t len)
 			(void)wait_event(&tx_wait, tx_has_room((uint32_t)n * 2),
 					 time_now() + TX_WAIT_NS);
 		flags = spin_lock_irqsave(&lock);
-		put_locked(s, n);
+		put(s, n);
 		tx_start();
 		spin_unlock_irqrestore(&lock, flags);
 		s += n;
 		len -= n;
 	}
+}
+
+void console_write(const char *s, size_t len)
+{
+	write_pieces(s, len, put_locked);
 	sink_flush();
+}
+
+void console_write_serial(const char *s, size_t len)
+{
+	write_pieces(s, len, put_serial_locked);
 }
 
 void console_write_line(const char *s, size_t len)

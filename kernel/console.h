@@ -20,6 +20,9 @@ void console_irq_init(void);
  */
 void console_write(const char *s, size_t len);
 
+/** console_write() that only the serial line gets, not the screen: what no person reads. */
+void console_write_serial(const char *s, size_t len);
+
 /**
  * Write one line that starts at column 0, whatever was printed before, and is ended here.
  * @s  without "\n". Context: as console_write().

@@ -29,6 +29,10 @@
 	M(DEVICE_QUOTA_EXCEEDED, "DEVICE:QUOTA_EXCEEDED", "vm device what",                           \
 	  "a guest wants more than its quota of ops, bytes or space allows")                           \
 	M(DEVICE_DETACHED, "DEVICE:DETACHED", "vm device", "a device is off a VM's bus")              \
+	M(FILE_BEGIN, "FILE:BEGIN", "name size encoding",                                             \
+	  "a file of so many bytes follows, in lines of its encoding; lines of others may stand between") \
+	M(FILE_END, "FILE:END", "name crc32", "the file is over; CRC-32 of its bytes, in hexadecimal") \
+	M(FILE_CANCELED, "FILE:CANCELED", "name", "the file ends early; what came of it is worth nothing") \
 	M(PANIC, "PANIC:PANIC", "reason", "a host invariant broke; the system stops")                 \
 	M(POWER_OFF, "POWER:OFF", "", "about to switch the machine off")                              \
 	M(POWER_RESET, "POWER:RESET", "", "about to reset the machine")                               \

@@ -57,6 +57,16 @@ $(O)/$(1)/mbedtls/%.o: $(MBEDTLS)/library/%.c security/mbedtls_config.h $(BUILD_
 $(O)/$(1)/libmbedtls.a: $(MBEDTLS_STEMS:%=$(O)/$(1)/mbedtls/%.o)
 	$$(Q)rm -f $$@; $(AR) rcsD $$@ $$^
 
+$(O)/$(1)/kernel/lib/png% $(O)/$(1)/kernel/filesend% $(O)/$(1)/tests/unit/test_png%: \
+	KCFLAGS_EXTRA := $(ZLIB_DEFS) $(ZLIB_INCLUDE)
+
+$(O)/$(1)/zlib/%.o: $(ZLIB)/%.c $(BUILD_FILES) scripts/mk/tests.mk
+	@mkdir -p $$(@D)
+	$$(Q)$$($(1)_CC) -O1 -g -w $(ZLIB_DEFS) $(ZLIB_INCLUDE) -c -o $$@ $$<
+
+$(O)/$(1)/libzlib.a: $(ZLIB_HOST_STEMS:%=$(O)/$(1)/zlib/%.o)
+	$$(Q)rm -f $$@; $(AR) rcsD $$@ $$^
+
 -include $$(shell find $(O)/$(1) -name '*.d' 2>/dev/null)
 endef
 
@@ -64,7 +74,7 @@ endef
 define host_binary
 $(O)/$(1)/bin/$(basename $(notdir $(2))): $(O)/$(1)/$(2:.c=.o) \
 		$(addprefix $(O)/$(1)/,$(patsubst %.c,%.o,$(call unit_sources,$(2)))) \
-		$(O)/$(1)/libzydis.a $(O)/$(1)/libmbedtls.a
+		$(O)/$(1)/libzydis.a $(O)/$(1)/libmbedtls.a $(O)/$(1)/libzlib.a
 	$$(call say,HOSTLD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$($(1)_CC) $$($(1)_FLAGS) -o $$@ $$^ $$($(1)_LIBS)

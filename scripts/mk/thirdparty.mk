@@ -42,6 +42,24 @@ $(O)/libmbedtls.a: $(MBEDTLS_OBJ)
 
 THIRDPARTY_LIBS += $(O)/libmbedtls.a
 
+# zlib: deflate and checksums, for pictures. Host tests also take its inflate, as the judge.
+ZLIB := $(DEPS)/zlib
+ZLIB_STEMS := adler32 crc32 deflate trees zutil
+ZLIB_HOST_STEMS := $(ZLIB_STEMS) inflate inffast inftrees
+ZLIB_DEFS := -DZ_SOLO -DHAVE_MEMCPY
+ZLIB_INCLUDE := -isystem $(ZLIB)
+ZLIB_OBJ := $(ZLIB_STEMS:%=$(O)/obj/zlib/%.o)
+
+$(O)/obj/zlib/%.o: $(ZLIB)/%.c $(BUILD_FILES)
+	$(call say,CC,zlib/$*.c)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TP_CFLAGS) $(ZLIB_DEFS) $(ZLIB_INCLUDE) -c -o $@ $<
+
+$(O)/libzlib.a: $(ZLIB_OBJ)
+	$(Q)rm -f $@; $(AR) rcsD $@ $^
+
+THIRDPARTY_LIBS += $(O)/libzlib.a
+
 # ACPICA as the Linux source package carries it; acqnx.h is our platform header, under the
 # name of a slot that the package does not ship.
 ACPICA := $(DEPS)/acpica
@@ -66,3 +84,5 @@ endif
 $(O)/obj/hv/decode%: KCFLAGS_EXTRA := $(ZYDIS_DEFS) $(ZYDIS_INCLUDE)
 $(O)/obj/kernel/acpi/%: KCFLAGS_EXTRA := $(ACPICA_DEFS) $(ACPICA_INCLUDE)
 $(O)/obj/security/%: KCFLAGS_EXTRA := $(MBEDTLS_DEFS) $(MBEDTLS_INCLUDE)
+$(O)/obj/kernel/lib/png%: KCFLAGS_EXTRA := $(ZLIB_DEFS) $(ZLIB_INCLUDE)
+$(O)/obj/kernel/filesend%: KCFLAGS_EXTRA := $(ZLIB_DEFS) $(ZLIB_INCLUDE)

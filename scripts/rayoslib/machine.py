@@ -23,6 +23,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .files import Catcher, without_files
+
 TOP = Path(__file__).resolve().parent.parent.parent
 ISO = TOP / "build" / "rayos.iso"
 BACKENDS = ("svm", "vmx", "svm-bochs", "kvm")
@@ -99,6 +101,9 @@ class Machine:
         self.config = config
         self.log = bytearray()
         self.mark = 0  # where the next expect() begins to look
+        self.files = []  # that it sent: (name, bytes, None) or (name, None, reason)
+        self._catcher = Catcher(lambda name, data: self.files.append((name, data, None)),
+                                lambda name, why: self.files.append((name, None, why)))
         self._changed = threading.Condition()
         self._ended = False
         self._process = None
@@ -204,8 +209,8 @@ class Machine:
             pass
 
     def text(self, start=0):
-        """The log from an offset on, as text with plain line ends."""
-        return self.log[start:].decode("utf-8", errors="replace").replace("\r", "")
+        """The log from an offset on, as text with plain line ends and without files sent."""
+        return without_files(self.log[start:]).decode("utf-8", errors="replace").replace("\r", "")
 
     def _ended_because(self):
         said = ""
@@ -223,6 +228,7 @@ class Machine:
                 if not data:
                     self._ended = True
                 self.log += data
+                self._catcher.feed(data)
                 self._changed.notify_all()
             if not data:
                 return

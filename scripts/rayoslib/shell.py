@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
+from .files import without_files
 from .machine import BOOT_TIMEOUT, SHELL_READY
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -58,10 +59,21 @@ class Shell:
         before = len(machine.log)
         machine.send_line(line)
         match = machine.expect(prompt_after(line), timeout)
-        text = ANSI.sub("", machine.log[before:machine.mark].decode("utf-8", errors="replace"))
+        seen = without_files(machine.log[before:machine.mark])
+        text = ANSI.sub("", seen.decode("utf-8", errors="replace"))
         # The echo ends with the first line break; the prompt is the last line.
         lines = text.split("\r\n")[1:-1]
         return Result("\n".join(lines).strip("\n"), int(match.group(1) or 0))
+
+    def file(self, line, timeout=120):
+        """Run a command that sends a file: its name and bytes."""
+        before = len(self.machine.files)
+        result = self.run(line, timeout)
+        assert result.status == 0, f"{line!r} ended with {result.status}: {result.text}"
+        assert len(self.machine.files) == before + 1, f"{line!r} sent no file"
+        name, data, why = self.machine.files[-1]
+        assert data is not None, f"{line!r}: {name}: {why}"
+        return name, data
 
     def memory(self):
         """What is allocated, by kind, and every byte that is free or the heap's: equal before

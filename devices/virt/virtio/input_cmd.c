@@ -14,6 +14,9 @@
 #define WHY_MAX   64
 #define POLL_NS   5000000ull
 #define WAIT_NS   10000000000ull /* for a guest that does not take its events */
+/* Between two strokes: programs in the guest have to read as fast, or its kernel drops some (64
+ * events wait for a program in Linux). */
+#define STROKE_NS 20000000ull
 #define MOVE_MAX  16384u
 /* The screen that X and Y are on when the VM shows none. */
 #define SCREEN_W  1024u
@@ -67,6 +70,15 @@ static int send(struct cmd_ctx *ctx, struct vm *vm, enum vinput_role role,
 	return err ? send_failed(ctx, vm, role, err) : 0;
 }
 
+static int stroke(struct cmd_ctx *ctx, struct vm *vm, const struct vinput_reports *r)
+{
+	int err = send(ctx, vm, VINPUT_KEYBOARD, r);
+
+	if (!err)
+		thread_sleep_until(time_now() + STROKE_NS);
+	return err || !cmd_interrupted(ctx) ? err : -RAY_ECANCELED;
+}
+
 /* --- vm key --- */
 
 static int keys_send(struct cmd_ctx *ctx, struct vm *vm, int argc, char **argv)
@@ -85,7 +97,7 @@ static int keys_send(struct cmd_ctx *ctx, struct vm *vm, int argc, char **argv)
 		r.count = 0;
 		err = vinput_combo(&r, argv[i], why, sizeof(why));
 		if (!err)
-			err = send(ctx, vm, VINPUT_KEYBOARD, &r);
+			err = stroke(ctx, vm, &r);
 	}
 	return err;
 }
@@ -146,7 +158,7 @@ static int text_send(struct cmd_ctx *ctx, struct vm *vm, const char *text)
 		r.count = 0;
 		err = vinput_char(&r, next_char(&text));
 		if (!err)
-			err = send(ctx, vm, VINPUT_KEYBOARD, &r);
+			err = stroke(ctx, vm, &r);
 	}
 	return err;
 }
