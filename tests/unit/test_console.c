@@ -248,6 +248,10 @@ static void test_screen(void **state)
 	console_panic_write("d\n", 2);
 	assert_string_equal(screen, "a\nb\nc\nd\n");
 	assert_string_equal(wire, "a\r\nb\r\nc\r\nd\r\n");
+	console_write_serial("YmFz\n", 5); /* for no person to read */
+	line("e");
+	assert_string_equal(screen, "a\nb\nc\nd\ne\n");
+	assert_string_equal(wire, "a\r\nb\r\nc\r\nd\r\nYmFz\r\ne\r\n");
 }
 
 static void drain(void)
