@@ -122,6 +122,7 @@ static int attach_open(struct vm *vm, const char *kind, const char *text, struct
 	a->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
 	strlcpy(a->spec, text, sizeof(a->spec));
 	number(vm, a);
+	bucket_init(&a->told, 1, VATTACH_TELL_BURST, time_tsc_hz());
 	vhandler_init(&a->handler, vm->id, k->policy, a->index);
 	if (k->single && a->index > 0) {
 		ray_snprintf(why, why_len, "%s: a VM has one at most", kind);

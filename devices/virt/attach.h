@@ -12,6 +12,7 @@
 
 #include "devices/virt/handler.h"
 #include "devices/virt/spec.h"
+#include "kernel/lib/bucket.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
 
@@ -20,6 +21,7 @@ struct vattach;
 struct virtio_dev;
 
 #define VATTACH_NAME_MAX 16u
+#define VATTACH_TELL_BURST 16u /* markers at once, and then one a second */
 
 /* One kind of device; VKIND() registers it. */
 struct vkind {
@@ -62,6 +64,8 @@ struct vattach {
 	struct vhandler handler;
 	uint64_t serial;        /* of all attachments ever made, to know one again */
 	bool leaving;           /* the guest has been asked for it */
+	struct bucket told;     /* markers that the guest can cause at will */
+	uint64_t untold;        /* those that were too many */
 	uint64_t notifies, interrupts; /* of its devices before this one */
 };
 

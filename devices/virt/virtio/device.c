@@ -119,7 +119,6 @@ static void queue_enable(struct virtio_dev *d, struct virtq *q)
 	spin_lock(&q->lock);
 	q->event_idx = virtio_has(d, VIRTIO_F_EVENT_IDX);
 	q->indirect = virtio_has(d, VIRTIO_F_INDIRECT_DESC);
-	virtq_locate(q);
 	q->enabled = q->wanted && !d->quiesced && (d->status & VIRTIO_S_DRIVER_OK);
 	spin_unlock(&q->lock);
 }
@@ -179,6 +178,15 @@ static void quota_told(const struct virtio_dev *d)
 	}
 }
 
+/* A guest can reset and break its device as fast as it likes: the serial line is everybody's. */
+static bool may_tell(struct vattach *a)
+{
+	if (bucket_take(&a->told, rdtsc(), 1) == 0)
+		return true;
+	a->untold++;
+	return false;
+}
+
 static void event_work(struct vio_work *w)
 {
 	struct virtio_dev *d = container_of(w, struct virtio_dev, event_work);
@@ -186,14 +194,15 @@ static void event_work(struct vio_work *w)
 	const char *vm = d->dev.vm->def.name, *name = d->attach->name;
 	char why[64];
 
-	if (events & EVENT_BROKEN) {
-		log_warn("device needs reset vm=%s device=%s why=\"%s\"", vm, name, d->broken_why);
+	if ((events & EVENT_BROKEN) && may_tell(d->attach)) {
+		log_warn("device needs reset vm=%s device=%s why=\"%s\" untold=%lu", vm, name,
+			 d->broken_why, (unsigned long)d->attach->untold);
 		marker_print(MARKER_DEVICE_NEEDS_RESET, "vm=%s device=%s reason=%s", vm, name,
 			     marker_value(why, sizeof(why), d->broken_why));
 	}
 	if (events & EVENT_QUOTA)
 		quota_told(d);
-	if (events & EVENT_READY)
+	if ((events & EVENT_READY) && may_tell(d->attach))
 		marker_print(MARKER_DEVICE_READY, "vm=%s device=%s", vm, name);
 }
 
