@@ -494,10 +494,10 @@ static void flushes_come_before_the_next_entry(void **state)
 	assert_int_equal(fake_invept, 1);
 	vmx_backend.run(v);
 	assert_int_equal(fake_invept, 1);
-	vm->mem.s2.root = HPA(0x7000);
+	vm->mem.s2.root.v ^= 0x7000;
 	vmx_backend.tlb_flush(v);
-	assert_int_equal(vmx_read(VMCS_EPTP), 0x7000 | 0x5e);
-	vm->mem.s2.root = HPA(vmx_read(VMCS_EPTP) & ~0xfffull);
+	assert_int_equal(vmx_read(VMCS_EPTP), vm->mem.s2.root.v | 0x5e);
+	vm->mem.s2.root.v ^= 0x7000;
 	vmx_backend.unload(v);
 }
 
