@@ -189,23 +189,39 @@ static struct vpci_dev *addressed(struct vpci *p)
 	return p->slot[(a >> 11) & 31];
 }
 
+/* BAR 0 is pinned as for an access to it: vpci_unplug() waits. */
+static void window_pass(struct vpci_dev *d, struct vcpu *vcpu, struct gbus_access *a)
+{
+	uint32_t value = a->write ? (uint32_t)a->data : 0;
+
+	d->window(d, vcpu, a->write, a->size, &value);
+	if (!a->write)
+		a->data = value;
+	gbus_range_put(&d->bar[0].range);
+}
+
 static bool data_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_access *a, bool fast)
 {
 	struct vpci *p = container_of(r, struct vpci, port[1]);
 	struct vpci_dev *d;
 	unsigned int off;
 	uint64_t flags;
+	bool window;
 
-	(void)vcpu;
 	(void)fast;
 	flags = spin_lock_irqsave(&p->lock);
 	d = addressed(p);
 	off = (p->address & 0xfc) + a->offset;
-	if (a->write && d)
+	window = d && d->window && off == d->window_at;
+	if (window)
+		gbus_range_get(&d->bar[0].range);
+	else if (a->write && d)
 		vpci_config_write(d, off, a->size, (uint32_t)a->data);
 	else if (!a->write)
 		a->data = d ? vpci_config_read(d, off, a->size) : UINT32_MAX;
 	spin_unlock_irqrestore(&p->lock, flags);
+	if (window)
+		window_pass(d, vcpu, a);
 	return true;
 }
 

@@ -51,6 +51,14 @@ struct vpci_dev;
  */
 typedef void (*vpci_config_fn)(struct vpci_dev *d, unsigned int off, unsigned int len);
 
+/**
+ * An access to the four bytes at window_at, which are no register but a way to somewhere else.
+ * @len  1, 2 or 4 bytes from the first of them; @value in or out
+ * Context: vCPU thread, no locks; the device stays until it returns. Trust: all of it
+ */
+typedef void (*vpci_window_fn)(struct vpci_dev *d, struct vcpu *vcpu, bool write,
+			       unsigned int len, uint32_t *value);
+
 struct vpci_bar {
 	struct gbus_range range; /* fn, flags and name are the device's; base is not kept */
 	uint64_t size;           /* power of two, >= 16 (memory) or 4 (I/O); 0: none */
@@ -60,11 +68,13 @@ struct vpci_bar {
 
 struct vpci_dev {
 	struct vm *vm;
-	uint8_t slot;
-	uint8_t cfg[VPCI_CONFIG_SIZE];
+	uint8_t cfg[VPCI_CONFIG_SIZE] __attribute__((aligned(4)));
 	uint8_t wmask[VPCI_CONFIG_SIZE]; /* bits a guest may write */
+	uint8_t slot;
 	struct vpci_bar bar[VPCI_BARS];
 	vpci_config_fn config;           /* may be NULL */
+	vpci_window_fn window;           /* may be NULL; a device with one has BAR 0 */
+	uint32_t window_at;              /* offset, a multiple of four */
 	uint32_t cap_end;                /* first free byte for a capability */
 };
 

@@ -207,6 +207,48 @@ static void test_sixty_four_bits_at_once(void **state)
 	assert_int_equal(bar_read(FAKE_Q_DESC, 8), 0x9abcd000);
 }
 
+/* Where pci_cfg_data is, and where it leads from now on. */
+static unsigned int window(uint32_t bar, uint32_t off, uint32_t len)
+{
+	unsigned int cap = fake_pci_read(d, 0x34, 1);
+
+	while (fake_pci_read(d, cap, 1) != 0x09 || fake_pci_read(d, cap + 3, 1) != 5)
+		cap = fake_pci_read(d, cap + 1, 1);
+	fake_pci_write(d, cap + 4, 1, bar);
+	fake_pci_write(d, cap + 8, 4, off);
+	fake_pci_write(d, cap + 12, 4, len);
+	return cap + 16;
+}
+
+static void test_registers_by_configuration_space(void **state)
+{
+	static const uint32_t bad[][3] = {
+		{2, 0, 4}, {255, 0, 4}, {1, 0x8000, 4}, {1, 0x7ffe, 4}, {1, 0xffffffff, 1},
+		{1, 2, 4}, {1, 0, 0}, {1, 0, 3}, {1, 0, 8}, {1, 0, 0xffffffff}, {0, 16, 2},
+	};
+
+	(void)state;
+	assert_int_equal(fake_pci_read(d, window(1, FAKE_NUMQ, 2), 2), 2);
+	assert_int_equal(fake_pci_read(d, window(1, FAKE_NUMQ, 2), 4), 2);
+	fake_pci_write(d, window(1, FAKE_Q_SELECT, 2), 2, 1);
+	assert_int_equal(reg(FAKE_Q_SELECT, 2), 1);
+	fake_pci_write(d, window(1, FAKE_DFSELECT, 4), 2, 1); /* too short for it */
+	assert_int_equal(reg(FAKE_DFSELECT, 4), 0);
+	/* Status takes a mutex that configuration space could not be held for. */
+	fake_pci_write(d, window(1, FAKE_STATUS, 1), 1, S_DRIVER);
+	assert_int_equal(reg(FAKE_STATUS, 1), S_DRIVER);
+	start();
+	fake_pci_write(d, window(0, 0, 2), 2, 0);
+	assert_int_equal(d->queue[0].notified, 1);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
+		unsigned int at = window(bad[i][0], bad[i][1], bad[i][2]);
+
+		fake_pci_write(d, at, 4, 0xffffffff);
+		assert_int_equal(fake_pci_read(d, at, 4), 0);
+	}
+	assert_int_equal(fake_pci_read(d, window(1, FAKE_NUMQ, 2) + 2, 2), 0);
+}
+
 /* --- negotiation --- */
 
 static void test_features(void **state)
@@ -583,6 +625,7 @@ int main(void)
 		T(test_reads_of_every_width),
 		T(test_writes_take_their_own_width),
 		T(test_sixty_four_bits_at_once),
+		T(test_registers_by_configuration_space),
 		T(test_features),
 		T(test_status),
 		T(test_queue_registers),

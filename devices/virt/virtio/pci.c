@@ -12,6 +12,7 @@
 
 #include "devices/virt/virtio/virtio_priv.h"
 #include "hv/vm.h"
+#include "kernel/lib/checked.h"
 #include "kernel/lib/err.h"
 
 #define VIRTIO_VENDOR  0x1af4u
@@ -37,8 +38,15 @@
 #define CAP_NOTIFY 2u
 #define CAP_ISR    3u
 #define CAP_DEVICE 4u
+#define CAP_PCI    5u
 #define CAP_SIZE        16u
 #define CAP_NOTIFY_SIZE 20u
+#define CAP_PCI_SIZE    20u
+/* Its fields, which the driver writes to say where pci_cfg_data leads. */
+#define CAP_BAR    4u
+#define CAP_OFFSET 8u
+#define CAP_LENGTH 12u
+#define CAP_DATA   16u
 
 #define COMMON_SIZE 56u
 
@@ -320,6 +328,46 @@ static void pci_config(struct vpci_dev *p, unsigned int off, unsigned int len)
 		virtio_msix_config(d);
 }
 
+/* Through pci_cfg_data to a BAR, for who cannot reach memory (4.1.4.9). */
+static void pci_window(struct vpci_dev *p, struct vcpu *vcpu, bool write, unsigned int len,
+		       uint32_t *value)
+{
+	const uint8_t *cap = p->cfg + p->window_at - CAP_DATA;
+	struct gbus_access a = {.write = write, .data = *value};
+	uint8_t n = __atomic_load_n(cap + CAP_BAR, __ATOMIC_RELAXED);
+	struct vpci_bar *bar;
+	uint32_t length;
+
+	/* Once: another vCPU may be changing them. */
+	a.offset = __atomic_load_n((const uint32_t *)(cap + CAP_OFFSET), __ATOMIC_RELAXED);
+	length = __atomic_load_n((const uint32_t *)(cap + CAP_LENGTH), __ATOMIC_RELAXED);
+	if (n > BAR_MEMORY || (length != 1 && length != 2 && length != 4) ||
+	    length > len || a.offset % length)
+		return;
+	bar = &p->bar[n];
+	if (!range_inside(a.offset, length, 0, bar->size))
+		return;
+	a.size = (uint8_t)length;
+	a.data &= BIT(8 * length) - 1;
+	(void)bar->range.fn(&bar->range, vcpu, &a, false);
+	*value = (uint32_t)(a.data & (BIT(8 * length) - 1));
+}
+
+static int window_add(struct virtio_dev *d)
+{
+	int at = vpci_cap_add(&d->pci, CAP_VENDOR, CAP_PCI_SIZE);
+
+	if (at < 0)
+		return at;
+	d->pci.cfg[at + 2] = CAP_PCI_SIZE;
+	d->pci.cfg[at + 3] = CAP_PCI;
+	d->pci.wmask[(unsigned int)at + CAP_BAR] = 0xff;
+	memset(d->pci.wmask + at + CAP_OFFSET, 0xff, 8);
+	d->pci.window = pci_window;
+	d->pci.window_at = (uint32_t)at + CAP_DATA;
+	return 0;
+}
+
 struct place {
 	uint8_t type, bar;
 	uint32_t offset, length;
@@ -382,5 +430,7 @@ int virtio_pci_init(struct virtio_dev *d)
 	vpci_bar_set(&d->pci, BAR_PORT, &port);
 	vpci_bar_set(&d->pci, BAR_MEMORY, &memory);
 	err = virtio_msix_init(d, BAR_MEMORY, MEM_TABLE, MEM_PBA);
+	if (!err)
+		err = window_add(d);
 	return err ? err : caps_add(d);
 }
