@@ -125,6 +125,44 @@ static inline void *gmem_ptr_write(struct gmem *m, gpa_t gpa, uint64_t len)
 	return gmem_ptr_write_slow(m, gpa, len);
 }
 
+/*
+ * Where a range lies that is looked at often: its chunk is found once and asked each time. Good
+ * for as long as regions do not change, that is between a device's start and stop.
+ */
+struct gmem_place {
+	const hpa_t *chunk; /* NULL: not known */
+	uint64_t off;
+};
+
+/** The place of [gpa, gpa+len), if that is in one whole chunk of low memory. Context: any.
+ *  Trust: gpa, len are guest-controlled. */
+static inline struct gmem_place gmem_place_find(const struct gmem *m, gpa_t gpa, uint64_t len)
+{
+	const struct gmem_region *r = &m->region[0];
+	uint64_t off = gpa.v - r->base.v; /* huge below the base */
+	struct gmem_place p = {.chunk = NULL, .off = off % GMEM_CHUNK_SIZE};
+
+	if (off < r->whole && len <= GMEM_CHUNK_SIZE - p.off)
+		p.chunk = &r->chunks[off / GMEM_CHUNK_SIZE];
+	return p;
+}
+
+/** gmem_span() of a place in half the instructions. Returns: false: ask that. */
+static inline bool gmem_place_get(const struct gmem_place *p, char **out)
+{
+	uint64_t chunk = likely(p->chunk) ? __atomic_load_n(&p->chunk->v, __ATOMIC_RELAXED) : 0;
+
+	*out = (char *)hpa_to_va(HPA(chunk)) + p->off;
+	return likely(chunk != 0);
+}
+
+/** The same for who writes. Returns: false: ask gmem_ptr_write(). */
+static inline bool gmem_place_get_write(const struct gmem *m, const struct gmem_place *p,
+					char **out)
+{
+	return likely(m->plain_writes) && gmem_place_get(p, out);
+}
+
 /* --- copies --- */
 
 /** Copy in / out; may cross chunks, not region ends. 0 or -RAY_EFAULT (nothing copied).

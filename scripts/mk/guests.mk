@@ -5,7 +5,8 @@
 
 GUESTS_SRC := $(wildcard tests/guests/*.c)
 GUESTS_ELF := $(foreach kind,elf pvh.elf,$(GUESTS_SRC:tests/guests/%.c=$(O)/guests/%.$(kind)))
-GUEST_LIB  := tests/guests/lib/start.S tests/guests/lib/guest.c tests/guests/lib/virtio.c
+GUEST_LIB  := tests/guests/lib/start.S tests/guests/lib/guest.c tests/guests/lib/virtio.c \
+	      tests/guests/lib/meter.c
 GUEST_LIB_OBJ := $(GUEST_LIB:tests/guests/%=$(O)/guests/obj/%.o)
 GUEST_CFLAGS = -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mno-red-zone \
 	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none \

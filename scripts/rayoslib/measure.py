@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from .console import Console
+from .guest import CLOUD_KERNEL, INITRD_TOOLS, Guest
 from .machine import TOP, Config, machine
 from .shell import Shell
 
@@ -53,6 +54,46 @@ cmdline = quiet console=ttyS0
 memory = 256M
 vcpus = 1
 """
+# The devices' boot: bare guests that measure theirs, and a Linux guest that has one of each kind.
+DEVICES_CONF = """[rayos]
+mitigations = off
+[boot]
+{modules}
+[vm vbench]
+kernel = vbench.elf
+cmdline = blk input
+memory = 64M
+disk = ram=8M
+input = keyboard
+[vm sink]
+kernel = netbench.elf
+cmdline = sink
+memory = 64M
+net = rate=unlimited,mac=52:54:00:00:00:02
+[vm send]
+kernel = netbench.elf
+cmdline = send
+memory = 64M
+net = rate=unlimited,mac=52:54:00:00:00:01
+"""
+DEVICES_LINUX_CONF = """[vm devices]
+kernel = vmlinuz
+initrd = test-tools-initrd.img
+cmdline = quiet console=ttyS0
+memory = 512M
+vcpus = 1
+disk = ram=64M
+net = switch0
+console = hvc
+rng = rate=64K
+balloon =
+input = keyboard
+input = tablet
+gpu =
+vsock =
+"""
+BENCH_PROMPT = "BENCH ready"  # tests/guests/lib/meter.c
+GUEST_READS = (("blk_guest_4k", 4 * KIB, 2000, 22_000), ("blk_guest_1m", MIB, 60, 300_000))
 INITRD_BYTES = 3 * MIB
 INIT_LINE = "bench init is up"  # tests/bench/init
 IDLE_SETTLE, IDLE_SECONDS = 120, 1000  # of guest time
@@ -192,18 +233,28 @@ def linux_start(shell):
     return [("vm_start_to_init", ticks, "instructions", 1_500_000_000)]
 
 
-def idle_sample(shell):
-    """(guest seconds, {counter: value}) of the idle guest."""
-    seconds = shell.run("vm info linux --json").json["uptime_s"]
-    rows = shell.run("vm stats linux --json").json
-    return seconds, {row["counter"]: row["value"] for row in rows}
+def counters(shell, name):
+    """{counter: value} of a VM."""
+    return {row["counter"]: row["value"] for row in shell.run(f"vm stats {name} --json").json}
 
 
-def idle_sample_after(shell, seconds):
+def exits_between(before, after):
+    """What was counted from one counters() to the next, without what is no exit."""
+    return {name: value - before.get(name, 0) for name, value in after.items()
+            if name not in ("runtime_ns", "msr_denied", "io_unknown", "halts")}
+
+
+def idle_sample(shell, name):
+    """(guest seconds, {counter: value}) of an idle guest."""
+    seconds = shell.run(f"vm info {name} --json").json["uptime_s"]
+    return seconds, counters(shell, name)
+
+
+def idle_sample_after(shell, name, seconds):
     """Emulated time runs ahead while nothing runs: wait until it is late enough."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        sample = idle_sample(shell)
+        sample = idle_sample(shell, name)
         if sample[0] >= seconds:
             return sample
         time.sleep(IDLE_POLL)
@@ -212,12 +263,10 @@ def idle_sample_after(shell, seconds):
 
 def idle(shell):
     """Exits of a Linux guest that waits at its prompt."""
-    begin, before = idle_sample_after(shell, IDLE_SETTLE)
-    end, after = idle_sample_after(shell, begin + IDLE_SECONDS)
-    done = {name: value - before.get(name, 0) for name, value in after.items()}
-    wakeups = done.pop("halts")
-    for not_an_exit in ("runtime_ns", "msr_denied", "io_unknown"):
-        done.pop(not_an_exit, None)
+    begin, before = idle_sample_after(shell, "linux", IDLE_SETTLE)
+    end, after = idle_sample_after(shell, "linux", begin + IDLE_SECONDS)
+    done = exits_between(before, after)
+    wakeups = after["halts"] - before["halts"]
     if not wakeups:
         raise NotMeasured("the idle guest never woke")
     total = sum(done.values())
@@ -226,6 +275,111 @@ def idle(shell):
     return [("idle_unasked_per_wakeup", round(unasked / wakeups, 2), "exits", 0),
             ("idle_exits_per_wakeup", round(total / wakeups, 2), "exits", 3),
             ("idle_exits_per_second", round(total / (end - begin), 1), "exits", 35)]
+
+
+# ---- the devices' boot ----------------------------------------------------------------------
+
+def measured(shell, name, byte):
+    """Have a guest of lib/meter.h measure; ({name: value}, its exits meanwhile)."""
+    before = counters(shell, name)
+    with Console(shell, name, prompt=BENCH_PROMPT) as guest:
+        shell.machine.send(byte)
+        text = guest.ready(900)
+    done = exits_between(before, counters(shell, name))
+    return ({name: int(value) for name, value in re.findall(r"^BENCH (\S+) (\d+)", text, re.M)},
+            sum(done.values()))
+
+
+def bench_guest(shell, name):
+    """Start a guest that measures, up to its first prompt."""
+    start_vm(shell, name)
+    with Console(shell, name, booting=True, prompt=BENCH_PROMPT) as guest:
+        guest.ready(300)
+
+
+def block_reads(shell, byte, name, limits):
+    """4 KiB reads: instructions, exits and interrupts of each."""
+    values, exits_done = measured(shell, "vbench", byte)
+    requests = values[f"{name}_requests"]
+    interrupts = round(values[f"{name}_interrupts"] / requests, 3)
+    return [(name, values[name], "instructions", limits[0]),
+            (f"{name}_exits", round(exits_done / requests, 3), "exits", limits[1]),
+            (f"{name}_interrupts", interrupts, "interrupts", limits[2])]
+
+
+def devices(shell):
+    """What virtio devices cost, seen from bare guests."""
+    bench_guest(shell, "vbench")
+    rows = block_reads(shell, "1", "blk_4k_d1", (1800, 1.05, 1))
+    rows += block_reads(shell, "3", "blk_4k_d32", (900, 0.2, None))
+    for byte, name, limit in (("s", "blk_seq", 160), ("k", "virtio_kick", 600)):
+        rows.append((name, measured(shell, "vbench", byte)[0][name], "instructions", limit))
+    shell.ok("vm kill vbench", 60)
+    bench_guest(shell, "sink")
+    bench_guest(shell, "send")
+    measured(shell, "send", "w")
+    for byte, name, limit in (("p", "net_1500", 1500), ("t", "net_tso", 12_000)):
+        rows.append((name, measured(shell, "send", byte)[0][name], "instructions", limit))
+    for name in ("sink", "send"):
+        shell.ok(f"vm kill {name}", 60)
+    return rows
+
+
+def device_exits(shell):
+    """Kicks and interrupts of all devices of the Linux guest, and its exits to ports and memory:
+    a device's registers are nowhere else."""
+    stats = shell.run("device stats devices --json").json
+    exits_now = counters(shell, "devices")
+    return (sum(row["notifies"] + row["interrupts"] for row in stats),
+            exits_now.get("io", 0) + exits_now.get("npf", 0) + exits_now.get("mmio", 0))
+
+
+def linux_devices(shell):
+    """A Linux guest with all devices: reads as a program sees them, exits while it is idle."""
+    start_vm(shell, "devices")
+    rows = []
+    with Guest(shell, "devices", booting=True) as guest:
+        guest.ready()
+        guest.ok("dd if=/dev/zero of=/dev/vda bs=1M count=64 oflag=direct", 300)
+        for name, size, count, limit in GUEST_READS:
+            text = guest.ok(f"blkbench /dev/vda {size} {count}", 600)
+            ticks = int(re.search(r"ticks=(\d+)", text).group(1))
+            rows.append((name, ticks, "instructions", limit))
+    begin, _ = idle_sample(shell, "devices")
+    begin, _ = idle_sample_after(shell, "devices", begin + IDLE_SETTLE)
+    before = device_exits(shell)
+    idle_sample_after(shell, "devices", begin + IDLE_SECONDS)
+    after = device_exits(shell)
+    return rows + [("idle_device_kicks", after[0] - before[0], "events", 0),
+                   ("idle_device_exits", after[1] - before[1], "exits", 0)]
+
+
+def boot_devices(backend):
+    """The boot that measures devices: rows as boot() gives them."""
+    whole = backend == "svm"
+    modules = [TOP / "build/guests/vbench.elf", TOP / "build/guests/netbench.elf"]
+    if whole:
+        modules += [CLOUD_KERNEL, INITRD_TOOLS]
+    conf = DEVICES_CONF.format(modules="\n".join(f"module = {path.name}" for path in modules))
+    with tempfile.TemporaryDirectory() as name:
+        iso = make_image(Path(name), conf + (DEVICES_LINUX_CONF if whole else ""), *modules)
+        with machine(Config(backend=backend, iso=iso, icount=whole,
+                            memory=(2048 if whole else 1024))) as target:
+            try:
+                shell = Shell(target).wait_ready()
+                rows = devices(shell)
+                if whole:
+                    rows += linux_devices(shell)
+            finally:
+                log_keep(target, f"{backend}-devices")
+    return rows
+
+
+# ---- one boot for each backend and choice of mitigations ------------------------------------
+
+def log_keep(target, name):
+    LOGS.mkdir(parents=True, exist_ok=True)
+    (LOGS / f"{name}.log").write_bytes(bytes(target.log))
 
 
 def boot(backend, mitigations):
@@ -254,6 +408,5 @@ def boot(backend, mitigations):
                     rows += boot_ticks(target) + checks(shell) + memory(shell)
                     rows += linux_start(shell) + idle(shell)
             finally:
-                LOGS.mkdir(parents=True, exist_ok=True)
-                (LOGS / f"{backend}-{mitigations}.log").write_bytes(bytes(target.log))
+                log_keep(target, f"{backend}-{mitigations}")
     return values, rows

@@ -1,86 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Measures what virtio devices cost, as TSC deltas seen from inside (see bench.c), its own
- * instructions subtracted. What it does stands on the command line:
+ * instructions subtracted. What it has stands on the command line:
  *
- *	blk   reads of a disk of 8 MiB or more: one by one, 32 at a time, 1 MiB each
- *	kick  from a notify to the interrupt handler, of an entropy device that has bytes in stock
- *	send  1,500-byte frames and 64 KiB segments to the one that runs with
- *	sink  which takes them, and asks for more by a frame of its own
+ *	blk    a disk of 8 MiB or more
+ *	input  an input device
  *
- * Prints "BENCH ready", waits for a byte (not as a sink), measures, and waits again before it
- * prints "BENCH name value" lines, so that exits can be counted from outside meanwhile.
+ * and what it is to measure is typed, a byte at its menu (lib/meter.h):
+ *
+ *	1  reads of 4 KiB, one by one, beyond the copy
+ *	3  the same, 32 at a time
+ *	s  reads of 1 MiB, for each KiB, the copy included
+ *	k  from a notify of the input device's status queue to the interrupt handler
  */
 #include "guest.h"
+#include "meter.h"
 #include "virtio.h"
-
-#define VECTOR_BLK   0x50u
-#define VECTOR_NET   0x51u
-#define QUIET        20000000u /* TSC ticks until a console line is out at 115200 baud */
-#define PATIENCE     10000000000ul
-#define RESULTS      16u
-#define MSR_PV_EOI   0x4b564d04u
 
 #define SECTOR       512u
 #define DISK_BYTES   (8u << 20)
 #define BLOCK        4096u
-#define D1_ROUNDS    10000u
+#define D1_ROUNDS    20000u
 #define D32_ROUNDS   500u
 #define DEPTH        32u
 #define SEQ_ROUNDS   32u
 #define SEQ_BYTES    (1u << 20)
 #define SEQ_PIECES   128u
+#define KICK_ROUNDS  10000u
 #define COPY_OF(n)   ((n) / 8u) /* rep movsq: an instruction for each eight bytes */
-
-static volatile uint32_t handled;
-static volatile uint64_t handler_tsc;
-static volatile uint32_t pv_eoi __attribute__((aligned(4)));
-
-static struct {
-	const char *name;
-	uint64_t value;
-} results[RESULTS];
-static uint32_t result_count;
-
-static void result(const char *name, uint64_t value)
-{
-	results[result_count].name = name;
-	results[result_count++].value = value;
-}
-
-/* As Linux ends an interrupt: by the paravirtual bit, else by the register. */
-void on_device(void);
-__asm__(".text\n.align 16\non_device:\n\t"
-	"pushq %rax\n\tpushq %rdx\n\tpushq %rcx\n\t"
-	"rdtsc\n\tshlq $32, %rdx\n\torq %rdx, %rax\n\tmovq %rax, handler_tsc(%rip)\n\t"
-	"incl handled(%rip)\n\t"
-	"lock btrl $0, pv_eoi(%rip)\n\tjc 1f\n\t"
-	"movl $0x80b, %ecx\n\txorl %eax, %eax\n\txorl %edx, %edx\n\twrmsr\n"
-	"1:\tpopq %rcx\n\tpopq %rdx\n\tpopq %rax\n\tiretq\n");
-
-static void die(const char *what)
-{
-	print("BENCH failed: %s\n", what);
-	finish();
-}
-
-/* As a system without other work waits. */
-static void wait_handled(uint32_t until)
-{
-	if (handled == until)
-		return;
-	__asm__ volatile("cli");
-	while (handled != until)
-		__asm__ volatile("sti; hlt; cli" : : : "memory");
-	__asm__ volatile("sti");
-}
-
-/* The device's way to completion; its own cost is in no result. */
-static void until_used(struct vring *r, uint16_t n)
-{
-	while (vring_used_waiting(r) < n)
-		;
-}
 
 /* --- blk --- */
 
@@ -117,23 +64,17 @@ static inline void request(uint16_t i, uint32_t type, uint64_t sector, uint8_t *
 	vring_push(&ring, d);
 }
 
-static inline void take(uint16_t n)
-{
-	uint32_t len;
-
-	while (n-- > 0)
-		(void)vring_used_take(&ring, &len);
-}
-
-/* Interrupt when @n more are used (2.7.7). */
-static inline void interrupt_after(uint16_t n)
-{
-	ring.avail[2 + ring.size] = (uint16_t)(ring.used_seen + n - 1);
-}
-
 static inline uint64_t random_sector(void)
 {
 	return (uint64_t)(random_next() % (DISK_BYTES / BLOCK)) * (BLOCK / SECTOR);
+}
+
+/* Kick and wait as for one interrupt, then @n are used. */
+static inline void served(uint32_t before, uint16_t n)
+{
+	vring_kick_port(&ring);
+	meter_wait(before + 1);
+	meter_until_used(&ring, n);
 }
 
 static void blk_start(void)
@@ -141,24 +82,22 @@ static void blk_start(void)
 	if (!virtio_find(VIRTIO_BLOCK, 0, &disk) ||
 	    !virtio_negotiate(&disk, VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT) ||
 	    !vring_setup(&ring, &disk, 0, 256, 1))
-		die("no disk");
-	virtio_msix(&disk, 1, VECTOR_BLK, 0);
+		meter_fail("no disk");
+	virtio_msix(&disk, 1, METER_VECTOR, 0);
 	virtio_driver_ok(&disk);
 	headers = virtio_alloc(DEPTH * sizeof(*headers), 4096);
 	status = virtio_alloc(DEPTH, 4096);
 	data = virtio_alloc(SEQ_BYTES, 4096);
 	/* Memory behind all of it, so that a read copies. */
 	for (uint64_t at = 0; at < DISK_BYTES; at += SEQ_BYTES) {
-		uint32_t before = handled;
+		uint32_t before = meter_handled;
 
-		interrupt_after(1);
+		meter_interrupt_after(&ring, 1);
 		request(0, 1, at / SECTOR, data, SEQ_BYTES);
-		vring_kick_port(&ring);
-		wait_handled(before + 1);
-		until_used(&ring, 1);
-		take(1);
+		served(before, 1);
+		meter_take(&ring, 1);
 		if (status[0] != 0)
-			die("disk cannot be written");
+			meter_fail("disk cannot be written");
 	}
 }
 
@@ -168,40 +107,39 @@ static uint64_t blk_batches(uint32_t count, uint16_t depth, bool real)
 	uint64_t begin = rdtsc();
 
 	for (uint32_t n = 0; n < count; n++) {
-		uint32_t before = handled;
+		uint32_t before = meter_handled;
 
-		interrupt_after(depth);
+		meter_interrupt_after(&ring, depth);
 		for (uint16_t i = 0; i < depth; i++)
 			request(i, 0, random_sector(), data + i * BLOCK, BLOCK);
-		if (real) {
-			vring_kick_port(&ring);
-			wait_handled(before + 1);
-			until_used(&ring, depth);
-		}
-		take(depth);
-		if (!real) {
-			ring.avail_idx = (uint16_t)(ring.avail_idx - depth);
-			ring.used_seen = (uint16_t)(ring.used_seen - depth);
-			__atomic_store_n(&ring.avail[1], ring.avail_idx, __ATOMIC_RELEASE);
-		}
+		if (real)
+			served(before, depth);
+		meter_take(&ring, depth);
+		if (!real)
+			meter_undo(&ring, depth);
 	}
 	return rdtsc() - begin;
 }
 
-static uint64_t blk_each(uint32_t count, uint16_t depth)
+static void measure_blk(const char *name, uint32_t count, uint16_t depth)
 {
-	uint64_t own = blk_batches(count, depth, false);
-	uint64_t all = blk_batches(count, depth, true);
+	uint64_t own = blk_batches(count, depth, false), all;
+	uint32_t before = meter_handled;
 
-	return (all - own) / (count * depth) - COPY_OF(BLOCK);
+	all = blk_batches(count, depth, true);
+	print("BENCH %s %lu\n", name, (all - own) / (count * depth) - COPY_OF(BLOCK));
+	print("BENCH %s_requests %u\n", name, count * depth);
+	print("BENCH %s_interrupts %u\n", name, meter_handled - before);
 }
 
 /* One chain through an indirect table: header, 128 pieces, status. */
-static uint64_t blk_sequential(void)
+static void measure_sequential(void)
 {
-	volatile struct vring_desc *table = virtio_alloc((SEQ_PIECES + 2) * 16ul, 4096);
+	static volatile struct vring_desc *table;
 	uint64_t ticks = 0;
 
+	if (!table)
+		table = virtio_alloc((SEQ_PIECES + 2) * 16ul, 4096);
 	for (uint16_t i = 0; i < SEQ_PIECES + 2; i++) {
 		const uint32_t piece = SEQ_BYTES / SEQ_PIECES;
 		bool head = i == 0, tail = i == SEQ_PIECES + 1;
@@ -213,88 +151,95 @@ static uint64_t blk_sequential(void)
 		table[i].next = (uint16_t)(i + 1);
 	}
 	for (uint32_t n = 0; n < SEQ_ROUNDS; n++) {
-		uint32_t before = handled;
+		uint32_t before = meter_handled;
 		uint64_t begin = rdtsc();
 
-		interrupt_after(1);
+		meter_interrupt_after(&ring, 1);
 		headers[0].type = 0;
 		headers[0].sector = (n % (DISK_BYTES / SEQ_BYTES)) * (SEQ_BYTES / SECTOR);
 		vring_desc_set(&ring, 0, (const void *)table, (SEQ_PIECES + 2) * 16,
 			       VRING_INDIRECT, 0);
 		vring_push(&ring, 0);
-		vring_kick_port(&ring);
-		wait_handled(before + 1);
-		until_used(&ring, 1);
-		take(1);
+		served(before, 1);
+		meter_take(&ring, 1);
 		ticks += rdtsc() - begin;
 		if (status[0] != 0)
-			die("disk cannot be read");
+			meter_fail("disk cannot be read");
 	}
-	return ticks / SEQ_ROUNDS / (SEQ_BYTES / 1024);
-}
-
-static void measure_blk(void)
-{
-	uint32_t before = handled;
-	uint64_t d1 = blk_each(D1_ROUNDS, 1);
-
-	result("blk_4k_d1", d1);
-	result("blk_4k_d1_interrupts_x100", (handled - before) * 100ul / D1_ROUNDS);
-	result("blk_4k_d32", blk_each(D32_ROUNDS, DEPTH));
-	result("blk_seq_per_kib", blk_sequential());
+	print("BENCH blk_seq %lu\n", ticks / SEQ_ROUNDS / (SEQ_BYTES / 1024));
 }
 
 /* --- kick --- */
 
+#define INPUT_STATUS_QUEUE 1u
+#define INPUT_EV_LED       0x11u
+
+static struct virtio input;
+static struct vring status_ring;
+static struct input_event {
+	uint16_t type, code;
+	uint32_t value;
+} *led;
+
+static void input_start(void)
+{
+	if (!virtio_find(VIRTIO_INPUT, 0, &input) ||
+	    !virtio_negotiate(&input, VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT) ||
+	    !vring_setup(&status_ring, &input, INPUT_STATUS_QUEUE, 64, 1))
+		meter_fail("no input device");
+	virtio_msix(&input, 1, METER_VECTOR, 0);
+	virtio_driver_ok(&input);
+	led = virtio_alloc(sizeof(*led), 64);
+	led->type = INPUT_EV_LED;
+	vring_desc_set(&status_ring, 0, led, sizeof(*led), 0, 0);
+}
+
 static void measure_kick(void)
 {
-	const uint32_t rounds = 10000;
-	struct virtio rng;
 	uint64_t sum = 0;
-	uint8_t *byte;
 
-	if (!virtio_find(VIRTIO_ENTROPY, 0, &rng) || !virtio_negotiate(&rng, 0) ||
-	    !vring_setup(&ring, &rng, 0, 256, 1))
-		die("no entropy device");
-	virtio_msix(&rng, 1, VECTOR_BLK, 0);
-	virtio_driver_ok(&rng);
-	byte = virtio_alloc(64, 64);
-	vring_desc_set(&ring, 0, byte, 1, VRING_WRITE, 0);
-	for (uint32_t n = 0; n < rounds; n++) {
-		uint32_t before = handled;
+	for (uint32_t n = 0; n < KICK_ROUNDS; n++) {
+		uint32_t before = meter_handled;
 		uint64_t begin;
 
-		vring_push(&ring, 0);
+		meter_interrupt_after(&status_ring, 1);
+		vring_push(&status_ring, 0);
 		begin = rdtsc();
-		vring_kick_port(&ring);
-		while (handled == before)
-			;
-		/* Now and then the stock is filled anew, by another thread. */
-		sum += handler_tsc - begin;
-		until_used(&ring, 1);
-		take(1);
+		vring_kick_port(&status_ring);
+		meter_wait(before + 1);
+		sum += meter_tsc - begin;
+		meter_until_used(&status_ring, 1);
+		meter_take(&status_ring, 1);
 	}
-	result("virtio_kick_rng", sum / rounds);
+	print("BENCH virtio_kick %lu\n", sum / KICK_ROUNDS);
+}
+
+static void run(uint8_t byte)
+{
+	switch (byte) {
+	case '1':
+		measure_blk("blk_4k_d1", D1_ROUNDS, 1);
+		break;
+	case '3':
+		measure_blk("blk_4k_d32", D32_ROUNDS, DEPTH);
+		break;
+	case 's':
+		measure_sequential();
+		break;
+	case 'k':
+		measure_kick();
+		break;
+	default:
+		break;
+	}
 }
 
 void guest_run(void)
 {
-	x2apic_enable();
-	idt_set(VECTOR_BLK, on_device);
-	idt_set(VECTOR_NET, on_device);
-	wrmsr(MSR_PV_EOI, (uintptr_t)&pv_eoi | 1);
-	__asm__ volatile("sti");
+	meter_init();
 	if (cmdline_has("blk"))
 		blk_start();
-	print("BENCH ready\n");
-	wait_byte();
-	spin(QUIET);
-	if (cmdline_has("blk"))
-		measure_blk();
-	if (cmdline_has("kick"))
-		measure_kick();
-	print("BENCH measured\n");
-	wait_byte();
-	for (uint32_t i = 0; i < result_count; i++)
-		print("BENCH %s %lu\n", results[i].name, results[i].value);
+	if (cmdline_has("input"))
+		input_start();
+	meter_menu(run);
 }

@@ -38,6 +38,7 @@ struct blk_io {
 	bool unmap; /* BLK_ZERO: memory behind it may be given back */
 	uint64_t off, len;        /* bytes */
 	struct virtq_iter data;   /* BLK_READ: where to, BLK_WRITE: where from; len bytes */
+	uint64_t extra;           /* out: bytes that had to be filled besides, for who counts */
 };
 
 struct blk_back_ops {

@@ -175,7 +175,7 @@ static int piece_from(struct thin *t, uint64_t i, const struct piece *old, struc
 }
 
 /* Piece i to be written to. */
-static int piece_make(struct thin *t, uint64_t i, struct piece **out)
+static int piece_make(struct thin *t, uint64_t i, struct blk_io *io, struct piece **out)
 {
 	struct piece **slot, *old, *new;
 	int err = slot_make(t, i, &slot);
@@ -191,6 +191,7 @@ static int piece_make(struct thin *t, uint64_t i, struct piece **out)
 		err = piece_from(t, i, old, &new);
 		if (err)
 			return err;
+		io->extra += PIECE_SIZE;
 		if (__atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE)) {
 			*out = new;
@@ -233,7 +234,7 @@ static int thin_write(struct thin *t, struct blk_io *io)
 		struct piece *p = piece_of(t, off / PIECE_SIZE);
 
 		if (unlikely(!is_piece(p))) {
-			int err = io->fast ? -RAY_EAGAIN : piece_make(t, off / PIECE_SIZE, &p);
+			int err = io->fast ? -RAY_EAGAIN : piece_make(t, off / PIECE_SIZE, io, &p);
 
 			if (err)
 				return err;
@@ -262,8 +263,8 @@ static int piece_drop(struct thin *t, uint64_t i)
 	return 0;
 }
 
-/* Zeros into a part of piece i. */
-static int part_zero(struct thin *t, uint64_t off, uint64_t n)
+/* Zeros into a part of a piece. */
+static int part_zero(struct thin *t, struct blk_io *io, uint64_t off, uint64_t n)
 {
 	struct piece *p = piece_of(t, off / PIECE_SIZE);
 
@@ -272,7 +273,7 @@ static int part_zero(struct thin *t, uint64_t off, uint64_t n)
 
 		if (p == ZERO || base_len(t, off, n) == 0)
 			return 0;
-		err = piece_make(t, off / PIECE_SIZE, &p);
+		err = piece_make(t, off / PIECE_SIZE, io, &p);
 		if (err)
 			return err;
 	}
@@ -280,7 +281,7 @@ static int part_zero(struct thin *t, uint64_t off, uint64_t n)
 	return 0;
 }
 
-static int thin_zero(struct thin *t, const struct blk_io *io)
+static int thin_zero(struct thin *t, struct blk_io *io)
 {
 	uint64_t off = io->off, left = io->len;
 
@@ -288,7 +289,7 @@ static int thin_zero(struct thin *t, const struct blk_io *io)
 		uint64_t in = off % PIECE_SIZE, n = MIN(left, PIECE_SIZE - in);
 		bool whole = in == 0 && (n == PIECE_SIZE || off + n == t->back.size);
 		bool drop = whole && (io->unmap || !is_piece(piece_of(t, off / PIECE_SIZE)));
-		int err = drop ? piece_drop(t, off / PIECE_SIZE) : part_zero(t, off, n);
+		int err = drop ? piece_drop(t, off / PIECE_SIZE) : part_zero(t, io, off, n);
 
 		if (err)
 			return err;

@@ -119,6 +119,7 @@ static void queue_enable(struct virtio_dev *d, struct virtq *q)
 	spin_lock(&q->lock);
 	q->event_idx = virtio_has(d, VIRTIO_F_EVENT_IDX);
 	q->indirect = virtio_has(d, VIRTIO_F_INDIRECT_DESC);
+	virtq_locate(q);
 	q->enabled = q->wanted && !d->quiesced && (d->status & VIRTIO_S_DRIVER_OK);
 	spin_unlock(&q->lock);
 }

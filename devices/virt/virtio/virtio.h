@@ -64,7 +64,7 @@ struct virtio_ops {
 	/**
 	 * Serve a queue: virtq_next(), virtq_done() and so on, virtq_flush() before returning.
 	 * @fast  exit handler: IRQs off, no sleeping, no waiting for locks, no allocation, no log
-	 * Context: q->lock held, epoch section, preemption off. Bounded: a few hundred KiB of
+	 * Context: q->lock held, epoch section, preemption off. Bounded: half a MiB of
 	 *          copying at most without @fast, a few KiB with it; then VIRTQ_MORE.
 	 */
 	enum virtq_result (*serve)(struct virtio_dev *d, struct virtq *q, bool fast);

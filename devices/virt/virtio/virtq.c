@@ -8,33 +8,30 @@
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
 
-/* Descriptor (2.7.5): address, then length, flags and next in one word. */
+/* Descriptor (2.7.5): address, length, flags and, in their upper half here, next. */
 #define DESC_SIZE     16u
-#define DESC_NEXT     BIT(32)
-#define DESC_WRITE    BIT(33)
-#define DESC_INDIRECT BIT(34)
-#define DESC_NEXT_SHIFT 48u
+#define DESC_NEXT     1u
+#define DESC_WRITE    2u
+#define DESC_INDIRECT 4u
+#define DESC_NEXT_SHIFT 16u
 
 /* Rings: flags u16, idx u16, then entries, then the other side's event index (2.7.6, 2.7.8). */
+#define RING_FLAGS    0u
 #define RING_IDX      2u
 #define RING_ENTRIES  4u
+#define AVAIL_ENTRY   2u
 #define USED_ENTRY    8u
 #define AVAIL_NO_INTERRUPT 1u
 
-typedef volatile uint16_t ring16;
 typedef volatile uint32_t ring32;
 typedef volatile uint64_t ring64;
-
-static struct gmem *memory(const struct virtq *q)
-{
-	return &q->dev->dev.vm->mem;
-}
 
 int virtq_init(struct virtq *q, struct virtio_dev *dev, uint16_t index, uint16_t size_max)
 {
 	memset(q, 0, sizeof(*q));
 	spin_lock_init(&q->lock, LOCK_ORDER_VQUEUE);
 	q->dev = dev;
+	q->mem = &dev->dev.vm->mem;
 	q->index = index;
 	q->size_max = size_max;
 	q->seg_max = size_max + VIRTQ_SEGS_SPARE;
@@ -66,48 +63,93 @@ void virtq_reset(struct virtq *q)
 	q->size = q->size_max;
 	q->vector = VIRTQ_NO_VECTOR;
 	q->desc = q->avail = q->used = 0;
+	q->desc_at = q->avail_at = q->used_at = (struct gmem_place){.chunk = NULL};
 	q->last_avail = q->used_idx = q->used_told = q->signalled = 0;
 	q->absent_len = 0;
 }
 
 /* --- rings in guest memory --- */
 
-/* Not there: given back by the guest, or never RAM. */
-static __noinline int missing(struct virtq *q, uint64_t gpa, uint32_t len, const char *why)
+/* The avail ring ends with used_event, the used ring with avail_event. */
+static uint32_t avail_bytes(const struct virtq *q)
 {
-	if (gmem_is_ram(memory(q), GPA(gpa), len)) {
-		q->absent = gpa;
-		q->absent_len = len;
-		return -RAY_EAGAIN;
-	}
+	return RING_ENTRIES + AVAIL_ENTRY * q->size + 2u;
+}
+
+static uint32_t used_bytes(const struct virtq *q)
+{
+	return RING_ENTRIES + USED_ENTRY * q->size + 2u;
+}
+
+void virtq_locate(struct virtq *q)
+{
+	q->desc_at = gmem_place_find(q->mem, GPA(q->desc), (uint64_t)q->size * DESC_SIZE);
+	q->avail_at = gmem_place_find(q->mem, GPA(q->avail), avail_bytes(q));
+	q->used_at = gmem_place_find(q->mem, GPA(q->used), used_bytes(q));
+}
+
+static __noinline int broken(struct virtq *q, const char *why)
+{
 	virtio_dev_break(q->dev, why);
 	return -RAY_EPROTO;
 }
 
-static inline int ring_read16(struct virtq *q, uint64_t gpa, uint16_t *out)
+/* Not there: given back by the guest, or never RAM. */
+static __noinline int missing(struct virtq *q, uint64_t gpa, uint32_t len, const char *why)
 {
-	const void *p = gmem_span(memory(q), GPA(gpa), sizeof(*out));
+	if (!gmem_is_ram(q->mem, GPA(gpa), len))
+		return broken(q, why);
+	q->absent = gpa;
+	q->absent_len = len;
+	return -RAY_EAGAIN;
+}
 
-	*out = 0;
-	if (unlikely(!p))
-		return missing(q, gpa, sizeof(*out), "ring outside memory");
-	*out = __atomic_load_n((const uint16_t *)p, __ATOMIC_ACQUIRE);
+/* Where the rings lie is known in all but few cases; functions of their own do the others. */
+static __noinline int avail_read_slow(struct virtq *q, uint32_t off)
+{
+	const uint16_t *p = gmem_span(q->mem, GPA(q->avail + off), sizeof(*p));
+
+	if (!p)
+		return missing(q, q->avail + off, sizeof(*p), "ring outside memory");
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+/* A word of the available ring, or an error. */
+static __force_inline int avail_read(struct virtq *q, uint32_t off)
+{
+	char *ring;
+
+	if (unlikely(!gmem_place_get(&q->avail_at, &ring)))
+		return avail_read_slow(q, off);
+	return __atomic_load_n((const uint16_t *)(ring + off), __ATOMIC_ACQUIRE);
+}
+
+static __noinline int used_write_slow(struct virtq *q, uint32_t off, uint16_t value)
+{
+	uint16_t *p = gmem_ptr_write(q->mem, GPA(q->used + off), sizeof(value));
+
+	if (!p)
+		return missing(q, q->used + off, sizeof(value), "ring outside memory");
+	__atomic_store_n(p, value, __ATOMIC_RELEASE);
 	return 0;
 }
 
-static inline int ring_write16(struct virtq *q, uint64_t gpa, uint16_t value)
+static __force_inline int used_write(struct virtq *q, uint32_t off, uint16_t value)
 {
-	void *p = gmem_ptr_write(memory(q), GPA(gpa), sizeof(value));
+	char *ring;
 
-	if (unlikely(!p))
-		return missing(q, gpa, sizeof(value), "ring outside memory");
-	__atomic_store_n((uint16_t *)p, value, __ATOMIC_RELEASE);
+	if (unlikely(!gmem_place_get_write(q->mem, &q->used_at, &ring)))
+		return used_write_slow(q, off, value);
+	__atomic_store_n((uint16_t *)(ring + off), value, __ATOMIC_RELEASE);
 	return 0;
 }
 
 /* --- the next chain --- */
 
-/* A walk in progress: where descriptors come from, and how many more there may be. */
+/*
+ * A walk in progress: where descriptors come from, and how many more there may be. Everything
+ * that is called for each descriptor is inline, so that it lives in registers.
+ */
 struct walk {
 	struct virtq *q;
 	uint64_t table;        /* gpa */
@@ -115,191 +157,215 @@ struct walk {
 	uint32_t entries;
 	uint32_t budget;       /* descriptors left: a chain is no longer than its queue (2.7.5.2) */
 	bool indirect;
+	struct virtq_seg *seg; /* the next to be filled */
+	struct virtq_seg *in;  /* the first of the device-writable part, NULL before it */
 	uint64_t out_len, in_len;
 };
 
-static int broken(struct virtq *q, const char *why)
+/* What a descriptor says. */
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint32_t flags; /* and the next one's index above them */
+};
+
+static __force_inline const ring64 *descriptor_find(const struct walk *w, uint32_t i)
 {
-	virtio_dev_break(q->dev, why);
-	return -RAY_EPROTO;
+	if (likely(w->fixed))
+		return w->fixed + i * 2;
+	return gmem_span(w->q->mem, GPA(w->table + (uint64_t)i * DESC_SIZE), DESC_SIZE);
 }
 
-static void table_set(struct walk *w, uint64_t gpa, uint32_t entries)
+/*
+ * A buffer that crosses chunks, in pieces; or one that is not there. @at segments are filled.
+ * Returns: how many are then, or an error.
+ */
+static __noinline int pieces_add(struct virtq *q, uint32_t at, uint64_t gpa, uint32_t len,
+				 bool write)
 {
-	w->table = gpa;
-	w->entries = entries;
-	w->fixed = gmem_span(memory(w->q), GPA(gpa), (uint64_t)entries * DESC_SIZE);
-}
-
-static inline int descriptor_read(struct walk *w, uint32_t i, uint64_t *addr, uint64_t *rest)
-{
-	const ring64 *p = w->fixed;
-
-	*addr = *rest = 0;
-	if (likely(p)) {
-		p += i * 2;
-	} else {
-		uint64_t gpa = w->table + (uint64_t)i * DESC_SIZE;
-
-		p = gmem_span(memory(w->q), GPA(gpa), DESC_SIZE);
-		if (!p)
-			return missing(w->q, gpa, DESC_SIZE, "descriptor outside memory");
-	}
-	*addr = p[0];
-	*rest = p[1];
-	return 0;
-}
-
-/* A buffer as pieces of host memory: it may cross chunks. */
-static inline int pieces_add(struct walk *w, uint64_t gpa, uint32_t len, bool write)
-{
-	struct virtq_chain *c = &w->q->chain;
-
 	while (len > 0) {
 		uint32_t n = (uint32_t)MIN((uint64_t)len,
 					   GMEM_CHUNK_SIZE - gpa % GMEM_CHUNK_SIZE);
-		uint32_t at = (uint32_t)c->out_count + c->in_count;
-		void *p = write ? gmem_ptr_write(memory(w->q), GPA(gpa), n) :
-				  gmem_span(memory(w->q), GPA(gpa), n);
+		void *p = write ? gmem_ptr_write(q->mem, GPA(gpa), n) :
+				  gmem_span(q->mem, GPA(gpa), n);
 
-		if (unlikely(!p))
-			return missing(w->q, gpa, n, "buffer outside memory");
-		if (unlikely(at == w->q->seg_max))
-			return broken(w->q, "buffers in too many pieces");
-		c->seg[at] = (struct virtq_seg){.p = p, .len = n};
-		if (write)
-			c->in_count++;
-		else
-			c->out_count++;
+		if (!p)
+			return missing(q, gpa, n, "buffer outside memory");
+		if (at == q->seg_max)
+			return broken(q, "buffers in too many pieces");
+		q->chain.seg[at++] = (struct virtq_seg){.p = p, .len = n};
 		gpa += n;
 		len -= n;
 	}
-	return 0;
-}
-
-static int address_add(struct walk *w, uint64_t gpa, uint32_t len, bool write)
-{
-	struct virtq_chain *c = &w->q->chain;
-	uint32_t at = (uint32_t)c->out_count + c->in_count;
-
-	if (at == w->q->seg_max)
-		return broken(w->q, "buffers in too many pieces");
-	w->q->gpa[at] = gpa;
-	c->seg[at] = (struct virtq_seg){.len = len};
-	if (write)
-		c->in_count++;
-	else
-		c->out_count++;
-	return 0;
+	return (int)at;
 }
 
 /* Into an indirect table (2.7.5.3). */
-static int indirect_enter(struct walk *w, uint64_t addr, uint64_t rest)
+static __force_inline int indirect_enter(struct walk *w, const struct desc *d)
 {
-	uint32_t len = (uint32_t)rest;
-
-	if (!w->q->indirect)
+	if (unlikely(!w->q->indirect))
 		return broken(w->q, "indirect descriptor, not negotiated");
-	if (w->indirect)
+	if (unlikely(w->indirect))
 		return broken(w->q, "indirect descriptor in an indirect table");
-	if (rest & DESC_NEXT)
+	if (unlikely(d->flags & DESC_NEXT))
 		return broken(w->q, "indirect descriptor with a next one");
-	if (len == 0 || len % DESC_SIZE)
+	if (unlikely(d->len == 0 || d->len % DESC_SIZE))
 		return broken(w->q, "indirect table of a broken length");
 	w->indirect = true;
-	table_set(w, addr, len / DESC_SIZE);
+	w->table = d->addr;
+	w->entries = d->len / DESC_SIZE;
+	w->fixed = gmem_span(w->q->mem, GPA(d->addr), d->len);
 	return 0;
 }
 
-static int buffer_add(struct walk *w, uint64_t addr, uint64_t rest)
+static __force_inline bool too_long(const struct walk *w)
 {
-	uint32_t len = (uint32_t)rest;
-	bool write = (rest & DESC_WRITE) != 0;
-	uint64_t *total = write ? &w->in_len : &w->out_len;
+	return w->out_len > UINT32_MAX || w->in_len > UINT32_MAX;
+}
 
-	if (unlikely(!write && w->q->chain.in_count))
-		return broken(w->q, "readable buffer behind a writable one");
-	*total += len;
-	if (unlikely(*total > UINT32_MAX))
+/* A buffer that is named only (virtq_addresses()). */
+static __noinline int address_add(struct walk *w, const struct desc *d)
+{
+	struct virtq_chain *c = &w->q->chain;
+	uint32_t at = (uint32_t)(w->seg - c->seg);
+
+	if (at == w->q->seg_max)
+		return broken(w->q, "buffers in too many pieces");
+	if (d->flags & DESC_WRITE) {
+		w->in = w->in ? w->in : w->seg;
+		w->in_len += d->len;
+	} else {
+		if (w->in)
+			return broken(w->q, "readable buffer behind a writable one");
+		w->out_len += d->len;
+	}
+	w->q->gpa[at] = d->addr;
+	*w->seg++ = (struct virtq_seg){.len = d->len};
+	return 0;
+}
+
+static __force_inline int buffer_add(struct walk *w, const struct desc *d)
+{
+	struct virtq_chain *c = &w->q->chain;
+	bool write = (d->flags & DESC_WRITE) != 0;
+	void *p;
+	int n;
+
+	if (write) {
+		w->in = w->in ? w->in : w->seg;
+		w->in_len += d->len;
+		p = gmem_ptr_write(w->q->mem, GPA(d->addr), d->len);
+	} else {
+		if (unlikely(w->in))
+			return broken(w->q, "readable buffer behind a writable one");
+		w->out_len += d->len;
+		p = gmem_span(w->q->mem, GPA(d->addr), d->len);
+	}
+	if (likely(p && d->len && w->seg < c->seg + w->q->seg_max)) {
+		*w->seg++ = (struct virtq_seg){.p = p, .len = d->len};
+		return 0;
+	}
+	if (too_long(w))
 		return broken(w->q, "chain longer than 4 GiB");
+	n = pieces_add(w->q, (uint32_t)(w->seg - c->seg), d->addr, d->len, write);
+	if (n < 0)
+		return n;
+	w->seg = c->seg + n;
+	return 0;
+}
+
+static __force_inline int descriptor_add(struct walk *w, const struct desc *d)
+{
+	if (unlikely(w->budget-- == 0))
+		return broken(w->q, "chain longer than its queue");
 	if (unlikely(w->q->by_address))
-		return address_add(w, addr, len, write);
-	return pieces_add(w, addr, len, write);
+		return address_add(w, d);
+	return buffer_add(w, d);
+}
+
+static __force_inline int chain_end(const struct walk *w, uint16_t head)
+{
+	struct virtq_chain *c = &w->q->chain;
+	const struct virtq_seg *in = w->in ? w->in : w->seg;
+
+	if (unlikely(too_long(w)))
+		return broken(w->q, "chain longer than 4 GiB");
+	c->head = head;
+	c->out_count = (uint16_t)(in - c->seg);
+	c->in_count = (uint16_t)(w->seg - in);
+	c->out_len = (uint32_t)w->out_len;
+	c->in_len = (uint32_t)w->in_len;
+	return 0;
 }
 
 static int chain_walk(struct virtq *q, uint16_t head)
 {
-	struct walk w = {.q = q, .budget = q->size};
-	struct virtq_chain *c = &q->chain;
+	struct walk w = {.q = q, .budget = q->size, .seg = q->chain.seg, .table = q->desc,
+			 .entries = q->size};
 	uint32_t i = head;
+	char *fixed;
 
-	c->head = head;
-	c->out_count = c->in_count = 0;
-	table_set(&w, q->desc, q->size);
+	if (likely(gmem_place_get(&q->desc_at, &fixed)))
+		w.fixed = (const ring64 *)(uintptr_t)fixed;
 	for (;;) {
-		uint64_t addr, rest;
+		const ring64 *at;
+		uint64_t rest;
+		struct desc d;
 		int err;
 
 		if (unlikely(i >= w.entries))
 			return broken(q, "descriptor index outside its table");
-		err = descriptor_read(&w, i, &addr, &rest);
-		if (unlikely(err))
-			return err;
-		if (rest & DESC_INDIRECT) {
-			err = indirect_enter(&w, addr, rest);
-			if (unlikely(err))
-				return err;
+		at = descriptor_find(&w, i);
+		if (unlikely(!at))
+			return missing(q, w.table + (uint64_t)i * DESC_SIZE, DESC_SIZE,
+				       "descriptor outside memory");
+		d.addr = at[0];
+		rest = at[1];
+		d.len = (uint32_t)rest;
+		d.flags = (uint32_t)(rest >> 32);
+		i = d.flags >> DESC_NEXT_SHIFT;
+		if (d.flags & DESC_INDIRECT) {
+			err = indirect_enter(&w, &d);
 			i = 0;
-			continue;
+		} else {
+			err = descriptor_add(&w, &d);
+			if (likely(!err) && !(d.flags & DESC_NEXT))
+				return chain_end(&w, head);
 		}
-		if (unlikely(w.budget-- == 0))
-			return broken(q, "chain longer than its queue");
-		err = buffer_add(&w, addr, rest);
 		if (unlikely(err))
 			return err;
-		if (!(rest & DESC_NEXT))
-			break;
-		i = (uint32_t)(rest >> DESC_NEXT_SHIFT);
 	}
-	c->out_len = (uint32_t)w.out_len;
-	c->in_len = (uint32_t)w.in_len;
-	return 0;
 }
 
-/* Ask to be told of the next chain; 1 when one has come meanwhile. */
-static int notify_ask(struct virtq *q, uint16_t *idx)
+/* Ask to be told of the next chain; the ring's index, or an error. */
+static int notify_ask(struct virtq *q)
 {
 	int err = 0;
 
 	if (q->event_idx)
-		err = ring_write16(q, q->used + RING_ENTRIES + (uint64_t)q->size * USED_ENTRY,
-				   q->last_avail);
-	if (err)
+		err = used_write(q, RING_ENTRIES + USED_ENTRY * q->size, q->last_avail);
+	if (unlikely(err))
 		return err;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	err = ring_read16(q, q->avail + RING_IDX, idx);
-	return err ? err : *idx != q->last_avail;
+	return avail_read(q, RING_IDX);
 }
 
 int virtq_next(struct virtq *q, struct virtq_chain **out)
 {
-	uint16_t idx, head;
-	int err = ring_read16(q, q->avail + RING_IDX, &idx);
+	int idx = avail_read(q, RING_IDX), head, err;
 
-	if (unlikely(err))
-		return err;
-	if (idx == q->last_avail) {
-		err = notify_ask(q, &idx);
-		if (err <= 0)
-			return err;
-	}
+	if (idx == q->last_avail)
+		idx = notify_ask(q);
+	if (unlikely(idx < 0))
+		return idx;
+	if (idx == q->last_avail)
+		return 0;
 	if (unlikely((uint16_t)(idx - q->last_avail) > q->size))
 		return broken(q, "available index beyond the queue");
-	err = ring_read16(q, q->avail + RING_ENTRIES + 2ull * (q->last_avail & (q->size - 1u)),
-			  &head);
-	if (unlikely(err))
-		return err;
-	err = chain_walk(q, head);
+	head = avail_read(q, RING_ENTRIES + AVAIL_ENTRY * (q->last_avail & (q->size - 1u)));
+	if (unlikely(head < 0))
+		return head;
+	err = chain_walk(q, (uint16_t)head);
 	if (unlikely(err))
 		return err;
 	*out = &q->chain;
@@ -308,29 +374,21 @@ int virtq_next(struct virtq *q, struct virtq_chain **out)
 
 uint16_t virtq_available(struct virtq *q)
 {
-	uint16_t idx;
+	int idx = avail_read(q, RING_IDX);
 
-	if (ring_read16(q, q->avail + RING_IDX, &idx))
-		return 0;
-	return (uint16_t)(idx - q->last_avail);
-}
-
-void virtq_take(struct virtq *q)
-{
-	q->last_avail++;
-	q->served++;
+	return idx < 0 ? 0 : (uint16_t)(idx - q->last_avail);
 }
 
 /* --- giving back --- */
 
-void virtq_put(struct virtq *q, uint16_t head, uint32_t written)
+/* A used ring may be aligned to four bytes only (2.7.8): the halves of an entry may lie in
+ * different chunks. */
+static __noinline void put_slow(struct virtq *q, uint32_t off, uint32_t head, uint32_t written)
 {
-	uint64_t gpa = q->used + RING_ENTRIES + (uint64_t)(q->used_idx & (q->size - 1u)) * USED_ENTRY;
-	ring32 *id = gmem_ptr_write(memory(q), GPA(gpa), 4);
-	/* Aligned to four bytes only (2.7.8): the halves may lie in different chunks. */
-	ring32 *len = gmem_ptr_write(memory(q), GPA(gpa + 4), 4);
+	ring32 *id = gmem_ptr_write(q->mem, GPA(q->used + off), sizeof(*id));
+	ring32 *len = gmem_ptr_write(q->mem, GPA(q->used + off + 4), sizeof(*len));
 
-	if (unlikely(!id || !len)) {
+	if (!id || !len) {
 		virtio_dev_break(q->dev, "used ring outside memory");
 		return;
 	}
@@ -339,23 +397,38 @@ void virtq_put(struct virtq *q, uint16_t head, uint32_t written)
 	q->used_idx++;
 }
 
-/* Whether the driver wants to hear of what is used since the last look (2.7.7, 2.7.10). */
-static bool wants_interrupt(struct virtq *q)
+void virtq_put(struct virtq *q, uint16_t head, uint32_t written)
 {
-	uint16_t old = q->signalled, now = q->used_idx, word;
+	uint32_t off = RING_ENTRIES + USED_ENTRY * (q->used_idx & (q->size - 1u));
+	char *ring;
+
+	if (unlikely(!gmem_place_get_write(q->mem, &q->used_at, &ring))) {
+		put_slow(q, off, head, written);
+		return;
+	}
+	*(ring32 *)(uintptr_t)(ring + off) = head;
+	*(ring32 *)(uintptr_t)(ring + off + 4) = written;
+	q->used_idx++;
+}
+
+/* Whether the driver wants to hear of what is used since the last look (2.7.7, 2.7.10). */
+static __force_inline bool wants_interrupt(struct virtq *q)
+{
+	uint16_t old = q->signalled, now = q->used_idx;
+	int word;
 
 	q->signalled = now;
 	if (q->event_idx) {
-		if (ring_read16(q, q->avail + RING_ENTRIES + 2ull * q->size, &word))
-			return false;
-		return (uint16_t)(now - word - 1) < (uint16_t)(now - old);
+		word = avail_read(q, RING_ENTRIES + AVAIL_ENTRY * q->size);
+		return word >= 0 && (uint16_t)(now - (uint16_t)word - 1) < (uint16_t)(now - old);
 	}
-	return !ring_read16(q, q->avail, &word) && !(word & AVAIL_NO_INTERRUPT);
+	word = avail_read(q, RING_FLAGS);
+	return word >= 0 && !((uint32_t)word & AVAIL_NO_INTERRUPT);
 }
 
 void virtq_flush(struct virtq *q)
 {
-	if (q->used_idx == q->used_told || ring_write16(q, q->used + RING_IDX, q->used_idx))
+	if (q->used_idx == q->used_told || used_write(q, RING_IDX, q->used_idx))
 		return;
 	q->used_told = q->used_idx;
 	/* The driver reads used->idx after it writes what wants_interrupt() reads. */

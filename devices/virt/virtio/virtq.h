@@ -16,6 +16,7 @@
 
 #include "devices/virt/io.h"
 #include "devices/virt/segs.h"
+#include "hv/gmem.h"
 #include "kernel/lib/types.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/time/time.h"
@@ -49,6 +50,8 @@ struct virtq {
 	bool wanted;          /* queue_enable as the driver wrote it */
 	bool event_idx, indirect;
 	uint64_t desc, avail, used; /* gpa */
+	struct gmem *mem;
+	struct gmem_place desc_at, avail_at, used_at; /* while enabled */
 	uint16_t last_avail;  /* next entry of the available ring to take */
 	uint16_t used_idx;    /* next entry of the used ring to fill */
 	uint16_t used_told;   /* used->idx as the driver sees it */
@@ -71,6 +74,8 @@ int __must_check virtq_init(struct virtq *q, struct virtio_dev *dev, uint16_t in
 void virtq_fini(struct virtq *q);
 /** Power-on: disabled, indices 0, largest size, no vector. Pre: lock held or nobody serves. */
 void virtq_reset(struct virtq *q);
+/** Where its rings lie, once their addresses stand. Pre: lock held, about to be enabled. */
+void virtq_locate(struct virtq *q);
 
 /**
  * Room for a queue whose buffers are not to be looked into, but named: while q->by_address is
@@ -90,7 +95,11 @@ int __must_check virtq_addresses(struct virtq *q);
  */
 int virtq_next(struct virtq *q, struct virtq_chain **c);
 /** Take what virtq_next() gave. It is owed a virtq_put(). */
-void virtq_take(struct virtq *q);
+static inline void virtq_take(struct virtq *q)
+{
+	q->last_avail++;
+	q->served++;
+}
 /** Give a chain back with @written bytes in its device-writable part; not visible before
  *  virtq_flush(). Pre: lock held. */
 void virtq_put(struct virtq *q, uint16_t head, uint32_t written);
