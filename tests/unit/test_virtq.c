@@ -190,6 +190,31 @@ static void test_many_at_once_are_one_interrupt(void **state)
 	assert_int_equal(q->interrupts, before + 2);
 }
 
+/* A driver that makes more available than one turn takes. */
+static void test_a_queue_has_its_turn(void **state)
+{
+	static struct fake_ring big[2];
+	uint32_t head, len;
+	unsigned int used = 0, rest = 0;
+
+	(void)state;
+	assert_true(fake_driver_start(d, 0, big, 2, 256));
+	for (uint16_t i = 0; i < 8; i++)
+		*fake_ring_desc(&big[0], i) = (struct fake_desc){
+			i < 7 ? src : dst, 4, i < 7 ? FAKE_DESC_NEXT : FAKE_DESC_WRITE, (uint16_t)(i + 1)};
+	for (unsigned int i = 0; i < 200; i++)
+		fake_ring_push(&big[0], 0);
+	fake_ring_kick(&big[0]);
+	while (fake_ring_used(&big[0], &head, &len))
+		used++;
+	assert_int_equal(used, 512 / 8);
+	fake_io_run(vm);
+	while (fake_ring_used(&big[0], &head, &len))
+		rest++;
+	assert_int_equal(used + rest, 200);
+	assert_false(d->broken);
+}
+
 static void test_loop(void **state)
 {
 	(void)state;
@@ -538,6 +563,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_absent_memory_comes_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_at_once_are_one_interrupt, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_a_queue_has_its_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_as_long_as_the_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_indices_outside, setup, teardown),

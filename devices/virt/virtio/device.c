@@ -16,6 +16,11 @@
 #define CORE_FEATURES (VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX | VIRTIO_F_VERSION_1)
 #define QUEUE_SIZE    256u
 
+/* Descriptors of a turn (one chain may go beyond by its length), and turns in a row. */
+#define TURN_FAST   512u
+#define TURN_THREAD 4096u
+#define TURNS_MAX   8u
+
 #define ISR_QUEUE  1u
 #define ISR_CONFIG 2u
 
@@ -69,6 +74,7 @@ void virtq_run(struct virtq *q, bool fast)
 {
 	struct virtio_dev *d = q->dev;
 	enum virtq_result r;
+	unsigned int turns = 0;
 
 	__atomic_store_n(&q->kicked, 1, __ATOMIC_RELAXED);
 	do {
@@ -76,9 +82,12 @@ void virtq_run(struct virtq *q, bool fast)
 		if (!queue_lock(q, fast))
 			return;
 		__atomic_store_n(&q->kicked, 0, __ATOMIC_SEQ_CST);
+		q->turn = fast ? TURN_FAST : TURN_THREAD;
 		r = likely(q->enabled && !d->broken) ? d->ops->serve(d, q, fast) : VIRTQ_IDLE;
+		q->turn = UINT64_MAX;
 		spin_unlock(&q->lock);
-		if (r == VIRTQ_MORE) {
+		/* Who kicks all the time gets no more of a CPU than who does not. */
+		if (r == VIRTQ_MORE || unlikely(++turns == TURNS_MAX)) {
 			vio_queue(d->io, &q->work);
 			return;
 		}

@@ -38,6 +38,11 @@ static void virtio_resume(struct vdev *v)
 
 /* --- record --- */
 
+static bool vector_sane(const struct virtio_dev *d, uint16_t vector)
+{
+	return vector == VIRTQ_NO_VECTOR || vector < d->msix.count;
+}
+
 void virtq_save(const struct virtq *q, struct state_buf *b)
 {
 	state_put_u64(b, q->desc);
@@ -60,7 +65,8 @@ int virtq_decode(const struct virtq *q, struct state_buf *b, struct virtq_saved 
 	s->last_avail = state_get_u16(b);
 	s->used_idx = state_get_u16(b);
 	s->wanted = state_get_u8(b) != 0;
-	if (b->bad || s->size == 0 || s->size > q->size_max || (s->size & (s->size - 1)))
+	if (b->bad || s->size == 0 || s->size > q->size_max || (s->size & (s->size - 1)) ||
+	    !vector_sane(q->dev, s->vector))
 		return -RAY_EINVAL;
 	return 0;
 }
@@ -117,7 +123,8 @@ struct saved {
 
 static bool sane(const struct virtio_dev *d, const struct saved *s)
 {
-	if ((s->status & ~STATUS_ALL) || (s->features & ~d->offered))
+	if ((s->status & ~STATUS_ALL) || (s->features & ~d->offered) ||
+	    !vector_sane(d, s->config_vector))
 		return false;
 	return !(s->status & VIRTIO_S_DRIVER_OK) || (s->features & VIRTIO_F_VERSION_1);
 }

@@ -34,6 +34,7 @@ int virtq_init(struct virtq *q, struct virtio_dev *dev, uint16_t index, uint16_t
 	q->mem = &dev->dev.vm->mem;
 	q->index = index;
 	q->size_max = size_max;
+	q->turn = UINT64_MAX;
 	q->seg_max = size_max + VIRTQ_SEGS_SPARE;
 	q->chain.seg = kcalloc(q->seg_max, sizeof(*q->chain.seg), MEM_VDEV);
 	if (!q->chain.seg)
@@ -291,6 +292,7 @@ static __force_inline int chain_end(const struct walk *w, uint16_t head)
 	if (unlikely(too_long(w)))
 		return broken(w->q, "chain longer than 4 GiB");
 	c->head = head;
+	c->descs = (uint16_t)(w->q->size - w->budget);
 	c->out_count = (uint16_t)(in - c->seg);
 	c->in_count = (uint16_t)(w->seg - in);
 	c->out_len = (uint32_t)w->out_len;
@@ -362,6 +364,8 @@ int virtq_next(struct virtq *q, struct virtq_chain **out)
 		return 0;
 	if (unlikely((uint16_t)(idx - q->last_avail) > q->size))
 		return broken(q, "available index beyond the queue");
+	if (unlikely(q->turn == 0))
+		return -RAY_EAGAIN;
 	head = avail_read(q, RING_ENTRIES + AVAIL_ENTRY * (q->last_avail & (q->size - 1u)));
 	if (unlikely(head < 0))
 		return head;

@@ -34,6 +34,7 @@ struct virtio_dev;
  */
 struct virtq_chain {
 	uint16_t head;
+	uint16_t descs; /* walked for it */
 	uint16_t out_count, in_count; /* segments */
 	uint32_t out_len, in_len;     /* bytes */
 	struct virtq_seg *seg;        /* out_count of the driver's, then in_count of the device's */
@@ -57,6 +58,7 @@ struct virtq {
 	uint16_t used_told;   /* used->idx as the driver sees it */
 	uint16_t signalled;   /* used_idx at the last look whether to interrupt */
 	volatile uint32_t kicked;
+	uint64_t turn;        /* descriptors left before somebody else is to have a turn */
 	uint64_t absent;      /* gpa that virtq_next() missed, for the I/O thread to make present */
 	uint32_t absent_len;  /* bytes; 0: none */
 	uint32_t seg_max;
@@ -90,7 +92,9 @@ int __must_check virtq_addresses(struct virtq *q);
  * Returns: 1 and *c; 0: none (the driver has been asked to notify the next one);
  *          -RAY_EAGAIN: needs memory that the guest gave back: from the exit handler leave it
  *          to the I/O thread, which has made it present when this returns there to be called
- *          again; -RAY_EPROTO: malformed, the device is broken by now; stop.
+ *          again. Also when the queue has had its turn: a driver that adds chains as fast as
+ *          they are served keeps neither an exit handler nor the I/O thread for good.
+ *          -RAY_EPROTO: malformed, the device is broken by now; stop.
  * Trust: everything it reads
  */
 int virtq_next(struct virtq *q, struct virtq_chain **c);
@@ -99,6 +103,7 @@ static inline void virtq_take(struct virtq *q)
 {
 	q->last_avail++;
 	q->served++;
+	q->turn -= MIN(q->turn, q->chain.descs);
 }
 /** Give a chain back with @written bytes in its device-writable part; not visible before
  *  virtq_flush(). Pre: lock held. */
