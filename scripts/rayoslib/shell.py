@@ -49,7 +49,10 @@ class Shell:
         self.machine = machine
 
     def wait_ready(self):
-        self.machine.expect(SHELL_READY, BOOT_TIMEOUT[self.machine.config.backend])
+        config = self.machine.config
+        # One CPU of the host's for all of ours, each instruction counted.
+        slower = 5 if config.icount else 1
+        self.machine.expect(SHELL_READY, BOOT_TIMEOUT[config.backend] * slower)
         self.machine.expect(PROMPT, 20)
         return self
 
