@@ -33,7 +33,7 @@ def shell(boot, tmp_path_factory):
     return shell
 
 
-def settled(shell, enough, timeout=120):
+def settled(shell, enough, timeout=400):
     """Free bytes of the host once they are @enough, or at the deadline."""
     deadline = time.monotonic() + timeout
     while True:
@@ -61,7 +61,7 @@ def test_what_the_guest_frees_is_the_hosts_again(shell, show):
 
 def test_the_balloon_takes_and_gives(shell, show):
     shell.ok("vm balloon linux 256M")
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         row = shell.run("vm balloon linux --json").json[0]
         if row["balloon"] >= 500 * MIB:
@@ -88,5 +88,5 @@ def test_rebuilt_with_a_balloon(shell):
                  "rm /dev/shm/big", 300)
         assert not guest.problems()
         guest.ends("poweroff")
-    before = settled(shell, lambda free: free > 1900 * MIB, 30)
+    before = settled(shell, lambda free: free > 1900 * MIB, 60)
     assert before > 1900 * MIB - 64 * MIB
