@@ -14,13 +14,6 @@
 extern const struct vkind *const __start_rayos_vkinds[];
 extern const struct vkind *const __stop_rayos_vkinds[];
 
-const char *vkind_name(unsigned int n)
-{
-	const struct vkind *const *k = __start_rayos_vkinds + n;
-
-	return k < __stop_rayos_vkinds ? (*k)->name : NULL;
-}
-
 const struct vkind *vkind_get(unsigned int n)
 {
 	const struct vkind *const *k = __start_rayos_vkinds + n;
@@ -28,13 +21,22 @@ const struct vkind *vkind_get(unsigned int n)
 	return k < __stop_rayos_vkinds ? *k : NULL;
 }
 
+const char *vkind_name(unsigned int n)
+{
+	const struct vkind *k = vkind_get(n);
+
+	return k ? k->name : NULL;
+}
+
 const struct vkind *vkind_find(const char *name)
 {
-	for (const struct vkind *const *k = __start_rayos_vkinds; k < __stop_rayos_vkinds; k++) {
-		if (strcmp((*k)->name, name) == 0)
-			return *k;
+	const struct vkind *k;
+
+	for (unsigned int n = 0; (k = vkind_get(n)) != NULL; n++) {
+		if (strcmp(k->name, name) == 0)
+			break;
 	}
-	return NULL;
+	return k;
 }
 
 /* Put what is being talked about before the reason: "disk: unknown option ...". */

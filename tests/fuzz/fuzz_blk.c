@@ -28,6 +28,7 @@
 #include "hv/module.h"
 #include "tests/host/fake_pages.h"
 #include "tests/host/fake_ring.h"
+#include "tests/host/fuzz_input.h"
 
 #define OPS_MAX  200
 #define SIZE     16u
@@ -47,28 +48,6 @@ int module_find(const char *name, const uint8_t **data, uint64_t *size)
 	*data = module;
 	*size = sizeof(module);
 	return 0;
-}
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
-
-static uint32_t word(struct input *in)
-{
-	uint32_t v = byte(in);
-
-	v |= (uint32_t)byte(in) << 8;
-	v |= (uint32_t)byte(in) << 16;
-	return v | (uint32_t)byte(in) << 24;
 }
 
 static uint64_t sector_of(struct input *in)

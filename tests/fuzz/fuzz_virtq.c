@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "tests/host/fake_ring.h"
+#include "tests/host/fuzz_input.h"
 
 #define OPS_MAX 300
 #define SIZE    8u
@@ -31,28 +32,6 @@ static struct vm *vm;
 static struct virtio_dev *d;
 static struct fake_ring ring[2];
 static uint64_t table;
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static uint8_t byte(struct input *in)
-{
-	if (!in->left)
-		return 0;
-	in->left--;
-	return *in->p++;
-}
-
-static uint32_t word(struct input *in)
-{
-	uint32_t v = byte(in);
-
-	v |= (uint32_t)byte(in) << 8;
-	v |= (uint32_t)byte(in) << 16;
-	return v | (uint32_t)byte(in) << 24;
-}
 
 /* Addresses that matter: ends of chunks and of memory, the rings themselves, anything. */
 static uint64_t address(struct input *in)

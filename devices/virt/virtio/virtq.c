@@ -224,43 +224,38 @@ static __force_inline bool too_long(const struct walk *w)
 	return w->out_len > UINT32_MAX || w->in_len > UINT32_MAX;
 }
 
-/* A buffer that is named only (virtq_addresses()). */
-static __noinline int address_add(struct walk *w, const struct desc *d)
+/*
+ * A buffer that is named only (virtq_addresses()). Everything by value, as for pieces_add(), so
+ * that the walk stays in registers.
+ */
+static __noinline int address_add(struct virtq *q, uint32_t at, uint64_t gpa, uint32_t len)
 {
-	struct virtq_chain *c = &w->q->chain;
-	uint32_t at = (uint32_t)(w->seg - c->seg);
-
-	if (at == w->q->seg_max)
-		return broken(w->q, "buffers in too many pieces");
-	if (d->flags & DESC_WRITE) {
-		w->in = w->in ? w->in : w->seg;
-		w->in_len += d->len;
-	} else {
-		if (w->in)
-			return broken(w->q, "readable buffer behind a writable one");
-		w->out_len += d->len;
-	}
-	w->q->gpa[at] = d->addr;
-	*w->seg++ = (struct virtq_seg){.len = d->len};
-	return 0;
+	if (at == q->seg_max)
+		return broken(q, "buffers in too many pieces");
+	q->gpa[at] = gpa;
+	q->chain.seg[at] = (struct virtq_seg){.len = len};
+	return (int)at + 1;
 }
 
 static __force_inline int buffer_add(struct walk *w, const struct desc *d)
 {
 	struct virtq_chain *c = &w->q->chain;
-	bool write = (d->flags & DESC_WRITE) != 0;
-	void *p;
+	bool write = (d->flags & DESC_WRITE) != 0, named = w->q->by_address;
+	void *p = NULL;
+	uint32_t at;
 	int n;
 
 	if (write) {
 		w->in = w->in ? w->in : w->seg;
 		w->in_len += d->len;
-		p = gmem_ptr_write(w->q->mem, GPA(d->addr), d->len);
+		if (likely(!named))
+			p = gmem_ptr_write(w->q->mem, GPA(d->addr), d->len);
 	} else {
 		if (unlikely(w->in))
 			return broken(w->q, "readable buffer behind a writable one");
 		w->out_len += d->len;
-		p = gmem_span(w->q->mem, GPA(d->addr), d->len);
+		if (likely(!named))
+			p = gmem_span(w->q->mem, GPA(d->addr), d->len);
 	}
 	if (likely(p && d->len && w->seg < c->seg + w->q->seg_max)) {
 		*w->seg++ = (struct virtq_seg){.p = p, .len = d->len};
@@ -268,7 +263,9 @@ static __force_inline int buffer_add(struct walk *w, const struct desc *d)
 	}
 	if (too_long(w))
 		return broken(w->q, "chain longer than 4 GiB");
-	n = pieces_add(w->q, (uint32_t)(w->seg - c->seg), d->addr, d->len, write);
+	at = (uint32_t)(w->seg - c->seg);
+	n = named ? address_add(w->q, at, d->addr, d->len) :
+		    pieces_add(w->q, at, d->addr, d->len, write);
 	if (n < 0)
 		return n;
 	w->seg = c->seg + n;
@@ -279,8 +276,6 @@ static __force_inline int descriptor_add(struct walk *w, const struct desc *d)
 {
 	if (unlikely(w->budget-- == 0))
 		return broken(w->q, "chain longer than its queue");
-	if (unlikely(w->q->by_address))
-		return address_add(w, d);
 	return buffer_add(w, d);
 }
 
