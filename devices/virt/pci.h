@@ -78,6 +78,13 @@ struct vpci_dev {
 	uint32_t cap_end;                /* first free byte for a capability */
 };
 
+/** Write @len bytes of @v into configuration or register space, the lowest first. */
+static inline void vpci_put(uint8_t *bytes, unsigned int off, unsigned int len, uint64_t v)
+{
+	for (unsigned int i = 0; i < len; i++)
+		bytes[off + i] = (uint8_t)(v >> (8 * i));
+}
+
 /** Fill a header: identity, command mask, interrupt pin A when @intx. */
 void vpci_dev_init(struct vpci_dev *d, uint16_t vendor, uint16_t device, uint16_t class,
 		   bool intx);

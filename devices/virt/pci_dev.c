@@ -12,12 +12,6 @@
 #define BAR_WIDE       0x4u
 #define CAP_FIRST      0x40u
 
-static void cfg_put(uint8_t *cfg, unsigned int off, unsigned int len, uint64_t v)
-{
-	for (unsigned int i = 0; i < len; i++)
-		cfg[off + i] = (uint8_t)(v >> (8 * i));
-}
-
 uint64_t vpci_config_read(const struct vpci_dev *d, unsigned int off, unsigned int len)
 {
 	uint64_t v = 0;
@@ -75,12 +69,12 @@ void vpci_dev_init(struct vpci_dev *d, uint16_t vendor, uint16_t device, uint16_
 			   PCI_COMMAND_NO_INTX;
 
 	memset(d, 0, sizeof(*d));
-	cfg_put(d->cfg, PCI_VENDOR, 2, vendor);
-	cfg_put(d->cfg, PCI_DEVICE, 2, device);
-	cfg_put(d->cfg, PCI_CLASS, 2, class);
-	cfg_put(d->cfg, PCI_SUBVENDOR, 2, RAY_SUBVENDOR);
-	cfg_put(d->cfg, PCI_SUBDEVICE, 2, RAY_SUBDEVICE);
-	cfg_put(d->wmask, PCI_COMMAND, 2, command);
+	vpci_put(d->cfg, PCI_VENDOR, 2, vendor);
+	vpci_put(d->cfg, PCI_DEVICE, 2, device);
+	vpci_put(d->cfg, PCI_CLASS, 2, class);
+	vpci_put(d->cfg, PCI_SUBVENDOR, 2, RAY_SUBVENDOR);
+	vpci_put(d->cfg, PCI_SUBDEVICE, 2, RAY_SUBDEVICE);
+	vpci_put(d->wmask, PCI_COMMAND, 2, command);
 	d->cfg[PCI_INT_PIN] = intx ? 1 : 0;
 	d->wmask[PCI_INT_LINE] = 0xff;
 	d->cap_end = CAP_FIRST;
@@ -92,8 +86,8 @@ void vpci_bar_set(struct vpci_dev *d, unsigned int n, const struct vpci_bar *bar
 
 	d->bar[n] = *bar;
 	d->bar[n].range.len = bar->size;
-	cfg_put(d->cfg, PCI_BAR0 + 4 * n, 4, bar->io ? BAR_IO : bar->wide ? BAR_WIDE : 0);
-	cfg_put(d->wmask, PCI_BAR0 + 4 * n, bar->wide ? 8 : 4, writable);
+	vpci_put(d->cfg, PCI_BAR0 + 4 * n, 4, bar->io ? BAR_IO : bar->wide ? BAR_WIDE : 0);
+	vpci_put(d->wmask, PCI_BAR0 + 4 * n, bar->wide ? 8 : 4, writable);
 }
 
 int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len)

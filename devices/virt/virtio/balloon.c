@@ -16,6 +16,7 @@
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"
+#include "kernel/lib/unaligned.h"
 #include "kernel/mm/heap.h"
 #include "kernel/sched/thread.h"
 
@@ -433,14 +434,6 @@ static const struct virtio_ops balloon_ops = {
 
 /* --- for the shell --- */
 
-static uint32_t config_get(const struct virtio_dev *d, unsigned int off)
-{
-	uint32_t v;
-
-	memcpy(&v, d->config + off, sizeof(v));
-	return v;
-}
-
 struct vattach *vballoon_find(struct vm *vm)
 {
 	struct vattach *a;
@@ -474,8 +467,8 @@ bool vballoon_info(struct vattach *a, struct vballoon_info *out)
 		return false;
 	b = balloon_of(d);
 	*out = (struct vballoon_info){
-		.target = (uint64_t)config_get(d, CONFIG_TARGET) * PAGE_SIZE,
-		.actual = (uint64_t)config_get(d, CONFIG_ACTUAL) * PAGE_SIZE,
+		.target = (uint64_t)load32(d->config + CONFIG_TARGET) * PAGE_SIZE,
+		.actual = (uint64_t)load32(d->config + CONFIG_ACTUAL) * PAGE_SIZE,
 		.held = b->held * PAGE_SIZE,
 		.returned = b->returned,
 		.reporting = virtio_has(d, F_REPORTING),
@@ -487,11 +480,10 @@ bool vballoon_info(struct vattach *a, struct vballoon_info *out)
 
 void vballoon_target_set(struct vattach *a, uint64_t bytes)
 {
-	uint32_t pages = (uint32_t)(bytes / PAGE_SIZE);
 	struct virtio_dev *d = a->dev;
 	uint64_t flags = spin_lock_irqsave(&d->lock);
 
-	memcpy(d->config + CONFIG_TARGET, &pages, sizeof(pages));
+	store32(d->config + CONFIG_TARGET, (uint32_t)(bytes / PAGE_SIZE));
 	spin_unlock_irqrestore(&d->lock, flags);
 	virtio_config_changed(d);
 }

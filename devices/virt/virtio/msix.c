@@ -20,7 +20,6 @@ int virtio_msix_init(struct virtio_dev *d, unsigned int bar, uint32_t table, uin
 {
 	uint8_t *cfg = d->pci.cfg;
 	int cap = vpci_cap_add(&d->pci, CAP_ID_MSIX, CAP_LEN);
-	uint32_t words[2] = {table | bar, pba | bar};
 
 	if (cap < 0)
 		return cap;
@@ -28,10 +27,8 @@ int virtio_msix_init(struct virtio_dev *d, unsigned int bar, uint32_t table, uin
 	d->msix.cap = cap;
 	cfg[cap + 2] = (uint8_t)(d->msix.count - 1);
 	d->pci.wmask[cap + 3] = (CONTROL_ENABLE | CONTROL_MASK) >> 8;
-	for (unsigned int w = 0; w < 2; w++) {
-		for (unsigned int i = 0; i < 4; i++)
-			cfg[(unsigned int)cap + 4 + 4 * w + i] = (uint8_t)(words[w] >> (8 * i));
-	}
+	vpci_put(cfg, (unsigned int)cap + 4, 4, table | bar);
+	vpci_put(cfg, (unsigned int)cap + 8, 4, pba | bar);
 	virtio_msix_reset(d);
 	return 0;
 }

@@ -42,11 +42,12 @@
 #define CAP_SIZE        16u
 #define CAP_NOTIFY_SIZE 20u
 #define CAP_PCI_SIZE    20u
-/* Its fields, which the driver writes to say where pci_cfg_data leads. */
+/* Its fields; of CAP_PCI the driver writes them, to say where pci_cfg_data leads. */
 #define CAP_BAR    4u
 #define CAP_OFFSET 8u
 #define CAP_LENGTH 12u
-#define CAP_DATA   16u
+#define CAP_STEP   16u /* of CAP_NOTIFY */
+#define CAP_DATA   16u /* of CAP_PCI */
 
 #define COMMON_SIZE 56u
 
@@ -100,12 +101,6 @@ static bool port_access(struct gbus_range *r, struct vcpu *vcpu, struct gbus_acc
 
 /* --- common configuration --- */
 
-static void put(uint8_t *image, unsigned int off, unsigned int len, uint64_t v)
-{
-	for (unsigned int i = 0; i < len; i++)
-		image[off + i] = (uint8_t)(v >> (8 * i));
-}
-
 static uint32_t feature_word(uint64_t features, uint32_t select)
 {
 	return select > 1 ? 0 : (uint32_t)(features >> (32 * select));
@@ -118,13 +113,13 @@ static void queue_image(const struct virtio_dev *d, uint8_t *image)
 	if (d->queue_select >= d->queue_count)
 		return; /* size 0: there is none */
 	q = &d->queue[d->queue_select];
-	put(image, COMMON_Q_SIZE, 2, q->size);
-	put(image, COMMON_Q_MSIX, 2, q->vector);
-	put(image, COMMON_Q_ENABLE, 2, q->wanted);
-	put(image, COMMON_Q_NOFF, 2, q->index);
-	put(image, COMMON_Q_DESC, 8, q->desc);
-	put(image, COMMON_Q_AVAIL, 8, q->avail);
-	put(image, COMMON_Q_USED, 8, q->used);
+	vpci_put(image, COMMON_Q_SIZE, 2, q->size);
+	vpci_put(image, COMMON_Q_MSIX, 2, q->vector);
+	vpci_put(image, COMMON_Q_ENABLE, 2, q->wanted);
+	vpci_put(image, COMMON_Q_NOFF, 2, q->index);
+	vpci_put(image, COMMON_Q_DESC, 8, q->desc);
+	vpci_put(image, COMMON_Q_AVAIL, 8, q->avail);
+	vpci_put(image, COMMON_Q_USED, 8, q->used);
 }
 
 static uint64_t common_read(struct virtio_dev *d, uint32_t off, unsigned int size)
@@ -132,15 +127,15 @@ static uint64_t common_read(struct virtio_dev *d, uint32_t off, unsigned int siz
 	uint8_t image[COMMON_SIZE] = {0};
 	uint64_t flags = spin_lock_irqsave(&d->lock), v = 0;
 
-	put(image, COMMON_DFSELECT, 4, d->feature_select);
-	put(image, COMMON_DF, 4, feature_word(d->offered, d->feature_select));
-	put(image, COMMON_GFSELECT, 4, d->driver_feature_select);
-	put(image, COMMON_GF, 4, feature_word(d->driver_features, d->driver_feature_select));
-	put(image, COMMON_MSIX, 2, d->config_vector);
-	put(image, COMMON_NUMQ, 2, d->queue_count);
-	put(image, COMMON_STATUS, 1, d->status);
-	put(image, COMMON_GENERATION, 1, d->generation);
-	put(image, COMMON_Q_SELECT, 2, d->queue_select);
+	vpci_put(image, COMMON_DFSELECT, 4, d->feature_select);
+	vpci_put(image, COMMON_DF, 4, feature_word(d->offered, d->feature_select));
+	vpci_put(image, COMMON_GFSELECT, 4, d->driver_feature_select);
+	vpci_put(image, COMMON_GF, 4, feature_word(d->driver_features, d->driver_feature_select));
+	vpci_put(image, COMMON_MSIX, 2, d->config_vector);
+	vpci_put(image, COMMON_NUMQ, 2, d->queue_count);
+	vpci_put(image, COMMON_STATUS, 1, d->status);
+	vpci_put(image, COMMON_GENERATION, 1, d->generation);
+	vpci_put(image, COMMON_Q_SELECT, 2, d->queue_select);
 	queue_image(d, image);
 	spin_unlock_irqrestore(&d->lock, flags);
 	for (unsigned int i = 0; i < size && off + i < COMMON_SIZE; i++)
@@ -247,7 +242,7 @@ static void config_write(struct virtio_dev *d, uint32_t off, unsigned int size, 
 
 	if (!d->ops->config_write || off >= d->config_size)
 		return;
-	put(bytes, 0, 8, value);
+	vpci_put(bytes, 0, 8, value);
 	flags = spin_lock_irqsave(&d->lock);
 	d->ops->config_write(d, off, MIN(size, d->config_size - off), bytes);
 	spin_unlock_irqrestore(&d->lock, flags);
@@ -353,14 +348,37 @@ static void pci_window(struct vpci_dev *p, struct vcpu *vcpu, bool write, unsign
 	*value = (uint32_t)(a.data & (BIT(8 * length) - 1));
 }
 
-static int window_add(struct virtio_dev *d)
+struct place {
+	uint8_t type, size, bar;
+	uint32_t offset, length;
+	uint32_t step; /* notify_off_multiplier */
+};
+
+/* Returns where it is, or an error. */
+static int cap_add(struct virtio_dev *d, const struct place *p)
 {
-	int at = vpci_cap_add(&d->pci, CAP_VENDOR, CAP_PCI_SIZE);
+	int at = vpci_cap_add(&d->pci, CAP_VENDOR, p->size);
+	uint8_t *cap;
 
 	if (at < 0)
 		return at;
-	d->pci.cfg[at + 2] = CAP_PCI_SIZE;
-	d->pci.cfg[at + 3] = CAP_PCI;
+	cap = d->pci.cfg + at;
+	cap[2] = p->size;
+	cap[3] = p->type;
+	cap[CAP_BAR] = p->bar;
+	vpci_put(cap, CAP_OFFSET, 4, p->offset);
+	vpci_put(cap, CAP_LENGTH, 4, p->length);
+	if (p->type == CAP_NOTIFY)
+		vpci_put(cap, CAP_STEP, 4, p->step);
+	return at;
+}
+
+static int window_add(struct virtio_dev *d)
+{
+	int at = cap_add(d, &(struct place){.type = CAP_PCI, .size = CAP_PCI_SIZE});
+
+	if (at < 0)
+		return at;
 	d->pci.wmask[(unsigned int)at + CAP_BAR] = 0xff;
 	memset(d->pci.wmask + at + CAP_OFFSET, 0xff, 8);
 	d->pci.window = pci_window;
@@ -368,48 +386,24 @@ static int window_add(struct virtio_dev *d)
 	return 0;
 }
 
-struct place {
-	uint8_t type, bar;
-	uint32_t offset, length;
-	uint32_t step; /* notify_off_multiplier */
-};
-
-static int cap_add(struct virtio_dev *d, const struct place *p)
-{
-	unsigned int len = p->type == CAP_NOTIFY ? CAP_NOTIFY_SIZE : CAP_SIZE;
-	int at = vpci_cap_add(&d->pci, CAP_VENDOR, len);
-	uint8_t *cap;
-
-	if (at < 0)
-		return at;
-	cap = d->pci.cfg + at;
-	cap[2] = (uint8_t)len;
-	cap[3] = p->type;
-	cap[4] = p->bar;
-	put(cap, 8, 4, p->offset);
-	put(cap, 12, 4, p->length);
-	if (p->type == CAP_NOTIFY)
-		put(cap, 16, 4, p->step);
-	return 0;
-}
-
 /* The list begins with what is added last, and a driver takes the first of a type. */
 static int caps_add(struct virtio_dev *d)
 {
 	const struct place places[] = {
-		{CAP_DEVICE, BAR_MEMORY, MEM_DEVICE, MEM_AREA, 0},
-		{CAP_ISR, BAR_MEMORY, MEM_ISR, 4, 0},
-		{CAP_NOTIFY, BAR_MEMORY, MEM_NOTIFY, NOTIFY_STEP * d->queue_count, NOTIFY_STEP},
-		{CAP_NOTIFY, BAR_PORT, 0, 2, 0},
-		{CAP_COMMON, BAR_MEMORY, MEM_COMMON, COMMON_SIZE, 0},
+		{CAP_DEVICE, CAP_SIZE, BAR_MEMORY, MEM_DEVICE, MEM_AREA, 0},
+		{CAP_ISR, CAP_SIZE, BAR_MEMORY, MEM_ISR, 4, 0},
+		{CAP_NOTIFY, CAP_NOTIFY_SIZE, BAR_MEMORY, MEM_NOTIFY,
+		 NOTIFY_STEP * d->queue_count, NOTIFY_STEP},
+		{CAP_NOTIFY, CAP_NOTIFY_SIZE, BAR_PORT, 0, 2, 0},
+		{CAP_COMMON, CAP_SIZE, BAR_MEMORY, MEM_COMMON, COMMON_SIZE, 0},
 	};
-	int err = 0;
+	int at = 0;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(places) && !err; i++) {
+	for (unsigned int i = 0; i < ARRAY_SIZE(places) && at >= 0; i++) {
 		if (places[i].type != CAP_DEVICE || d->config_size)
-			err = cap_add(d, &places[i]);
+			at = cap_add(d, &places[i]);
 	}
-	return err;
+	return at < 0 ? at : 0;
 }
 
 int virtio_pci_init(struct virtio_dev *d)
