@@ -3,7 +3,6 @@
 and verifies its disk: the hostile one's devices break and work again after a reset, nobody
 else notices. RAYOS_SOAK=1: ten times, beside fio on 64 MiB."""
 
-import json
 import os
 import re
 
@@ -47,10 +46,6 @@ def shell(boot, tmp_path_factory):
     return shell
 
 
-def listing(shell, command):
-    return json.loads(re.search(r"^\[.*\]", shell.ok(f"{command} --json"), re.M).group())
-
-
 def attack(shell, timeout):
     """Run the hostile guest to its end; what it said."""
     machine = shell.machine
@@ -72,8 +67,8 @@ def test_nobody_else_notices(shell, show):
         job = guest.spawn(f"while [ ! -e /tmp/stop ]; do {FIO} || exit 1; done; echo verified")
     said = attack(shell, 3600 if SOAK else 1200)
     failed = re.findall(r"(?:FAIL|GUEST:FAULT|HOSTILE \S+ (?:.* ended as|is of no use)).*", said)
-    stats = {row["device"]: row for row in listing(shell, "device stats hostile")}
-    state = {row["device"]: row["state"] for row in listing(shell, "device status hostile")}
+    stats = {row["device"]: row for row in shell.listing("device stats hostile")}
+    state = {row["device"]: row["state"] for row in shell.listing("device status hostile")}
     shell.ok("vm kill hostile", 60)
     show("\n".join(f"{name}: malformed={row['malformed']} ops={row['ops']} errors={row['errors']} "
                    f"notifies={row['notifies']} {state[name]}" for name, row in stats.items()))
@@ -88,7 +83,7 @@ def test_nobody_else_notices(shell, show):
         assert set(re.findall(r"err= *(\d+)", end.text)) == {"0"}
         guest.ok("dd if=/dev/hwrng bs=64 count=1 of=/dev/null 2>/dev/null")
         assert not guest.problems()
-    assert all(row["state"] == "ready" for row in listing(shell, "device status victim"))
+    assert all(row["state"] == "ready" for row in shell.listing("device status victim"))
     assert shell.memory()["pages"] >= before["pages"] - (2 * FIO_MIB << 20)
 
 

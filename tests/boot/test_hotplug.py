@@ -2,7 +2,6 @@
 """Devices that come and go under a running Linux: it notices by ACPI, uses them, lets go of
 them when asked, bears that they are pulled; nothing is lost by it. RAYOS_SOAK=1: 1,000 times."""
 
-import json
 import os
 import re
 import time
@@ -39,13 +38,8 @@ def shell(boot, tmp_path_factory):
 
 
 def rows(shell, command):
-    """A listing of the VM by device; markers may come in between."""
-    text = shell.ok(f"{command} linux --json")
-    found = re.search(r"^\[.*\]", text, re.M)
-    # A marker of another thread may stand inside the document (docs/roadmap.md): ask again.
-    if not found:
-        return rows(shell, command)
-    return {row["device"]: row for row in json.loads(found.group())}
+    """A listing of the VM by device."""
+    return {row["device"]: row for row in shell.listing(f"{command} linux")}
 
 
 def status(shell):
