@@ -9,8 +9,8 @@
 #include "kernel/lib/err.h"
 
 /*
- * Note a range found for [addr, addr+size), or what is inside it, as far as @first..@last;
- * @generation was read before the search. False: not for the exit handler.
+ * Note the range @r found for an access, or the one inside it, as far as it lies in the window
+ * @limits, whose generation was read before the search. False: not for the exit handler.
  * Context: the epoch section of the search.
  */
 static bool hit_note(struct gbus_hit *h, struct gbus_range *r, const struct gbus_access *a,
