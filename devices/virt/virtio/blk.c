@@ -39,15 +39,6 @@ struct answer {
 
 /* --- beginning --- */
 
-static bool header_read(const struct virtq_chain *c, struct vblk_header *h)
-{
-	if (likely(c->out_count > 0 && c->seg[0].len >= sizeof(*h))) {
-		memcpy(h, c->seg[0].p, sizeof(*h));
-		return true;
-	}
-	return virtq_chain_read(c, 0, h, sizeof(*h)) == sizeof(*h);
-}
-
 static enum step refused(struct answer *a, uint8_t status)
 {
 	a->status = status;
@@ -192,7 +183,7 @@ static enum step begin(struct vblk *b, struct vblk_req *r, const struct virtq_ch
 	struct vblk_header h;
 	enum step s;
 
-	if (unlikely(!header_read(c, &h))) {
+	if (unlikely(!virtq_chain_head(c, &h, sizeof(h)))) {
 		virtio_dev_break(&b->v, "request without a header");
 		return STEP_BROKEN;
 	}

@@ -31,15 +31,6 @@ static inline bool offloads_negotiated(const struct vnet *n, const struct net_fr
 	return !(wants & ~n->tx_caps);
 }
 
-static inline bool header_read(const struct virtq_chain *c, struct vnet_hdr *h)
-{
-	if (likely(c->out_count > 0 && c->seg[0].len >= VNET_HDR_SIZE)) {
-		__builtin_memcpy(h, c->seg[0].p, VNET_HDR_SIZE);
-		return true;
-	}
-	return virtq_chain_read(c, 0, h, VNET_HDR_SIZE) == VNET_HDR_SIZE;
-}
-
 /*
  * The chain as a frame. Returns: 0; why it is to be dropped; -RAY_EFAULT: not even a header,
  * which no driver does.
@@ -50,7 +41,7 @@ static inline int frame_read(struct vnet *n, const struct virtq_chain *c, uint8_
 	struct vnet_hdr h;
 	int err;
 
-	if (unlikely(!header_read(c, &h)))
+	if (unlikely(!virtq_chain_head(c, &h, VNET_HDR_SIZE)))
 		return -RAY_EFAULT;
 	err = net_frame_init(f, head, (const struct net_seg *)c->seg, c->out_count, VNET_HDR_SIZE);
 	if (unlikely(err))

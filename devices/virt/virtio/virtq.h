@@ -149,6 +149,20 @@ uint32_t virtq_chain_read(const struct virtq_chain *c, uint32_t off, void *dst, 
 uint32_t virtq_chain_write(const struct virtq_chain *c, uint32_t off, const void *src,
 			   uint32_t len);
 
+/**
+ * Copy a request's header, the first @len bytes of the driver's part, which mostly lie in one
+ * piece: inline, for a constant @len.
+ * Returns: false when there are fewer. Trust: as virtq_chain_read()
+ */
+static __force_inline bool virtq_chain_head(const struct virtq_chain *c, void *dst, uint32_t len)
+{
+	if (likely(c->out_count > 0 && c->seg[0].len >= len)) {
+		__builtin_memcpy(dst, c->seg[0].p, len);
+		return true;
+	}
+	return virtq_chain_read(c, 0, dst, len) == len;
+}
+
 /** Begin at byte @off of the out or in part. */
 void virtq_iter_out(struct virtq_iter *it, const struct virtq_chain *c, uint32_t off);
 void virtq_iter_in(struct virtq_iter *it, const struct virtq_chain *c, uint32_t off);
