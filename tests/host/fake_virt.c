@@ -89,6 +89,8 @@ void spin_lock(struct spinlock *l)
 
 bool spin_trylock(struct spinlock *l)
 {
+	if (l->owner)
+		return false;
 	spin_lock(l);
 	return true;
 }

@@ -598,6 +598,22 @@ static void test_slow_work_goes_to_the_thread(void **state)
 	fake_echo_slow = false;
 }
 
+static void test_a_kick_that_finds_the_queue_taken_is_served(void **state)
+{
+	const struct fake_buf b[] = {{buffer, 16, false}, {buffer + 2048, 16, true}};
+	uint32_t head, len;
+
+	(void)state;
+	start();
+	fake_ring_add(&ring[0], b, 2);
+	assert_true(virtq_lock(&d->queue[0], false));
+	fake_ring_kick(&ring[0]);
+	assert_int_equal(fake_io_run(vm), 0);
+	virtq_unlock(&d->queue[0]);
+	fake_io_run(vm);
+	assert_true(fake_ring_used(&ring[0], &head, &len));
+}
+
 static void test_a_device_goes_while_work_waits(void **state)
 {
 	struct vattach *a;
@@ -640,6 +656,7 @@ int main(void)
 		T(test_records_with_a_wrong_byte),
 		T(test_limits_change_while_it_runs),
 		T(test_slow_work_goes_to_the_thread),
+		T(test_a_kick_that_finds_the_queue_taken_is_served),
 		T(test_a_device_goes_while_work_waits),
 	};
 

@@ -228,9 +228,9 @@ static bool locked_take(struct balloon_queue *bq, struct request *r)
 	bool taken;
 
 	epoch_enter();
-	spin_lock(&bq->q->lock);
+	(void)virtq_lock(bq->q, false);
 	taken = request_take(bq, r);
-	spin_unlock(&bq->q->lock);
+	virtq_unlock(bq->q);
 	epoch_leave();
 	return taken;
 }
@@ -238,10 +238,10 @@ static bool locked_take(struct balloon_queue *bq, struct request *r)
 static void locked_put(struct balloon_queue *bq, const struct request *r)
 {
 	epoch_enter();
-	spin_lock(&bq->q->lock);
+	(void)virtq_lock(bq->q, false);
 	virtq_put(bq->q, r->head, 0);
 	virtq_flush(bq->q);
-	spin_unlock(&bq->q->lock);
+	virtq_unlock(bq->q);
 	epoch_leave();
 }
 
@@ -452,9 +452,9 @@ void vballoon_ask(struct vattach *a)
 
 	if (!q || b->bq[STATS].role != STATS)
 		return;
-	spin_lock(&q->lock);
+	(void)virtq_lock(q, false);
 	b->stats_wanted = true;
-	spin_unlock(&q->lock);
+	virtq_unlock(q);
 	virtq_kick(q);
 }
 

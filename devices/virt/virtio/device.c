@@ -62,14 +62,6 @@ void virtio_config_changed(struct virtio_dev *d)
 
 /* --- serving queues --- */
 
-static bool queue_lock(struct virtq *q, bool fast)
-{
-	if (fast)
-		return spin_trylock(&q->lock);
-	spin_lock(&q->lock);
-	return true;
-}
-
 void virtq_run(struct virtq *q, bool fast)
 {
 	struct virtio_dev *d = q->dev;
@@ -79,7 +71,7 @@ void virtq_run(struct virtq *q, bool fast)
 	__atomic_store_n(&q->kicked, 1, __ATOMIC_RELAXED);
 	do {
 		/* Taken: its holder looks at `kicked` after letting go. */
-		if (!queue_lock(q, fast))
+		if (!virtq_lock(q, fast))
 			return;
 		__atomic_store_n(&q->kicked, 0, __ATOMIC_SEQ_CST);
 		q->turn = fast ? TURN_FAST : TURN_THREAD;

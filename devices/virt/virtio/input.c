@@ -209,9 +209,9 @@ static void input_reset(struct virtio_dev *d)
 	struct vinput_dev *in = input_of(d);
 	struct virtq *q = &d->queue[EVENTQ];
 
-	spin_lock(&q->lock);
+	(void)virtq_lock(q, false);
 	in->first = in->count = in->admitted = 0;
-	spin_unlock(&q->lock);
+	virtq_unlock(q);
 	in->leds = 0;
 	d->config[VINPUT_CFG_SELECT] = d->config[VINPUT_CFG_SUBSEL] = 0;
 	select_answer(d);
@@ -332,9 +332,9 @@ int vinput_send(struct vattach *a, const struct vinput_event *ev, unsigned int n
 	if (!in)
 		return -RAY_ENODEV;
 	q = event_queue(in);
-	spin_lock(&q->lock);
+	(void)virtq_lock(q, false);
 	err = in_use(&in->v, q) ? reports_queue(in, ev, n) : -RAY_ENODEV;
-	spin_unlock(&q->lock);
+	virtq_unlock(q);
 	virtq_kick(q);
 	return err;
 }

@@ -204,12 +204,10 @@ int vnet_deliver(struct net_port *p, const struct net_frame *f, bool fast)
 		return -RAY_EPERM;
 	}
 	q = &n->v.queue[2 * pair_of(n, f->parse.flow)];
-	if (!fast)
-		spin_lock(&q->lock);
-	else if (!spin_trylock(&q->lock))
+	if (!virtq_lock(q, fast))
 		return -RAY_EBUSY;
 	err = receive(n, q, f, fast);
-	spin_unlock(&q->lock);
+	virtq_unlock(q);
 	if (likely(!err))
 		vhandler_done(h, POLICY_RECEIVE, f->len, start, true);
 	return err;

@@ -96,12 +96,12 @@ static void rng_refill(struct vio_work *w)
 	struct virtq *q = &r->v.queue[0];
 	int err = drbg_read(r->stock, STOCK);
 
-	spin_lock(&q->lock);
+	(void)virtq_lock(q, false);
 	r->filling = false;
 	r->left = err ? 0 : STOCK;
 	if (err)
 		(void)virtq_wait_until(q, time_ns_to_tsc(time_now() + RETRY_NS));
-	spin_unlock(&q->lock);
+	virtq_unlock(q);
 	if (!err)
 		virtq_kick(q);
 }

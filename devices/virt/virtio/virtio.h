@@ -174,6 +174,28 @@ static inline bool virtio_has(const struct virtio_dev *d, uint64_t feature)
 /** Serve @q as if the guest had notified it: from timers, back ends, other threads. The I/O
  *  thread does it. Context: any but NMI; no lock needed. */
 void virtq_kick(struct virtq *q);
+
+/**
+ * The queue's lock for who works on it beside virtq_run(). @fast: do not wait.
+ * Returns: whether it is taken. Context: as the device's serve().
+ */
+static inline bool virtq_lock(struct virtq *q, bool fast)
+{
+	if (fast)
+		return spin_trylock(&q->lock);
+	spin_lock(&q->lock);
+	return true;
+}
+
+/** Let go of it. Who kicked the queue meanwhile found it taken and went away: the I/O thread
+ *  serves it now. */
+static inline void virtq_unlock(struct virtq *q)
+{
+	spin_unlock(&q->lock);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (unlikely(q->kicked))
+		virtq_kick(q);
+}
 /**
  * Serve @q again at TSC tick @when: for who has no quota left. A crossing is told by a marker.
  * Pre: q->lock held. Returns: VIRTQ_WAIT
