@@ -315,12 +315,13 @@ void sched_switch(enum sched_why why)
 	struct runq_entity *e;
 
 	spin_lock_irqoff(&rq->lock);
-	c->need_resched = 0;
 	account(prev, rdtsc());
+	/* Who goes on leaves the wish of another to run as it is. */
 	if (!stop(rq, prev, why)) {
 		spin_unlock_irqoff(&rq->lock);
 		return;
 	}
+	c->need_resched = 0;
 	e = pick(rq, c);
 	if (e)
 		runq_order_remove(&rq->order, e);
