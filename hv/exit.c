@@ -174,9 +174,11 @@ static enum hv_disposition exception_fast(struct vcpu *v, struct hv_exit *e)
 	return HV_RESUME;
 }
 
-static enum hv_disposition triple_fault_fast(struct vcpu *v, struct hv_exit *e)
+/* The registers are all that tells why, so they go to the log. */
+static enum hv_disposition triple_fault_thread(struct vcpu *v, struct hv_exit *e)
 {
 	(void)e;
+	vcpu_dump_log(v);
 	vm_end(v->vm, VM_END_CRASH, "triple-fault vcpu=%u rip=0x%lx", v->id, (unsigned long)v->rip);
 	return HV_STOP;
 }
@@ -253,7 +255,7 @@ const struct hv_exit_desc hv_exit_table[HV_EXIT_KIND_COUNT] = {
 	[HV_EXIT_CR] = { "cr", exit_cr_fast, NULL },
 	[HV_EXIT_DR] = { "dr", exit_unexpected, NULL },
 	[HV_EXIT_EXCEPTION] = { "exception", exception_fast, NULL },
-	[HV_EXIT_TRIPLE_FAULT] = { "triple-fault", triple_fault_fast, NULL },
+	[HV_EXIT_TRIPLE_FAULT] = { "triple-fault", to_thread, triple_fault_thread },
 	[HV_EXIT_INIT] = { "init", exit_unexpected, NULL },
 	[HV_EXIT_CACHE] = { "cache", skip_fast, NULL },
 	[HV_EXIT_XSETBV] = { "xsetbv", xsetbv_fast, NULL },
