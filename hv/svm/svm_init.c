@@ -50,7 +50,10 @@ static void caps_describe(struct hv_caps *caps, uint32_t edx)
 	}
 }
 
-/* QEMU's TCG names itself; up to 7.2 its VMRUN forgets the interrupt shadow of the VMCB. */
+/*
+ * QEMU's TCG names itself. Up to 7.2 its VMRUN forgets the interrupt shadow of the VMCB, and
+ * notes a V_IRQ in the word of pending interrupts that other threads of QEMU write at any time.
+ */
 static bool under_tcg(void)
 {
 	struct cpuid_regs r;
@@ -93,7 +96,7 @@ static int svm_probe(struct hv_caps *caps)
 	};
 	svm_features.rdpru = cpuid(0x80000000, 0).eax >= 0x80000008 &&
 			     (cpuid(0x80000008, 0).ebx & (1u << 4)) != 0;
-	svm_features.shadow_lost = under_tcg();
+	svm_features.shadow_lost = svm_features.intr_lost = under_tcg();
 	svm_features.flush_by_asid = (r.edx & FEAT_FLUSH_ASID) != 0;
 	caps_describe(caps, r.edx);
 	return svm_iopm_init();

@@ -29,6 +29,7 @@ struct svm_cpu {
 #define SVM_EXTRA_STEP        (SVM_EXTRA_STEP_SHADOW | SVM_EXTRA_STEP_IRET | SVM_EXTRA_STEP_CR8)
 #define SVM_EXTRA_CR8         (1u << 5) /* CR8 is not 0: it may keep an interrupt out */
 #define SVM_EXTRA_SPEC_CTRL   (1u << 7) /* the guest's SPEC_CTRL is not the host's */
+#define SVM_EXTRA_LOOK_AGAIN  (1u << 8) /* see struct svm_features, intr_lost */
 
 struct svm_vcpu {
 	struct svm_vmcb *vmcb;
@@ -53,6 +54,7 @@ struct svm_features {
 	bool flush_by_asid;
 	bool rdpru;
 	bool shadow_lost; /* VMRUN does not load the interrupt shadow (QEMU's TCG) */
+	bool intr_lost;   /* VMRUN with V_IRQ may drop a physical interrupt (QEMU's TCG) */
 };
 
 /* svm_init.c */

@@ -10,6 +10,7 @@
 #include "hv/vcpu_asm.h"
 #include "hv/virq.h"
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/lapic.h"
 #include "kernel/arch/mitigate.h"
 #include "kernel/arch/msr_index.h"
 
@@ -44,10 +45,13 @@ void svm_intr_window(struct vcpu *vcpu, bool on)
 		c->v_irq = SVM_V_IRQ;
 		c->v_prio = SVM_V_PRIO_MAX | SVM_V_IGN_TPR;
 		c->v_vector = 0;
+		if (svm_features.intr_lost)
+			sv->extra |= SVM_EXTRA_LOOK_AGAIN;
 	} else {
 		c->intercept1 &= ~SVM_I1_VINTR;
 		c->v_irq = 0;
 		c->v_prio = 0;
+		sv->extra &= ~SVM_EXTRA_LOOK_AGAIN;
 	}
 	svm_dirty(c, SVM_CLEAN_I | SVM_CLEAN_TPR);
 }
@@ -193,6 +197,8 @@ static __noinline void run_after(struct svm_vcpu *sv)
 	sv->extra &= ~SVM_EXTRA_TLB_CLEAR;
 	if (sv->extra & SVM_EXTRA_STEP)
 		step_end(sv);
+	if (sv->extra & SVM_EXTRA_LOOK_AGAIN)
+		lapic_look_again();
 }
 
 /* Exits that mean something to this file before anybody else sees them. */

@@ -160,6 +160,11 @@ void lapic_eoi(void)
 	reg_write(REG_EOI, 0);
 }
 
+void lapic_look_again(void)
+{
+	reg_write(REG_TPR, 0);
+}
+
 void lapic_extint_enable(void)
 {
 	reg_write(REG_LVT_LINT0, LVT_EXTINT);

@@ -48,6 +48,12 @@ void lapic_extint_enable(void);
 /** Error status, cleared by reading. */
 uint32_t lapic_error_read(void);
 
+/**
+ * Make the APIC of this CPU look again whether it has an interrupt to deliver, by writing the
+ * task priority it has anyway (sec. 11.8.3.1). Only an emulator needs that. Context: IRQs off.
+ */
+void lapic_look_again(void);
+
 /** A fixed interrupt. @apic_id  up to LAPIC_ID_MAX_XAPIC unless x2APIC. Context: any. */
 void lapic_ipi(uint32_t apic_id, uint8_t vector);
 /** Context: any, NMI included. */
