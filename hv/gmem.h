@@ -152,7 +152,8 @@ static inline bool gmem_place_get(const struct gmem_place *p, char **out)
 {
 	uint64_t chunk = likely(p->chunk) ? __atomic_load_n(&p->chunk->v, __ATOMIC_RELAXED) : 0;
 
-	*out = (char *)hpa_to_va(HPA(chunk)) + p->off;
+	/* As a number: what there may be of an absent chunk is no pointer to count from. */
+	*out = (char *)((uintptr_t)hpa_to_va(HPA(chunk)) + p->off);
 	return likely(chunk != 0);
 }
 
