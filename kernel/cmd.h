@@ -63,6 +63,8 @@ struct cmd_io {
 	int (*read)(struct cmd_io *io, uint64_t timeout_ns);
 	/** Has Ctrl-C been typed? Never waits, keeps other input for later. */
 	bool (*interrupted)(struct cmd_io *io);
+	/** Keep others' lines out of what is written, and no more. NULL: there are none. */
+	void (*hold)(struct cmd_io *io, bool on);
 };
 
 #define CMD_WORDS_MAX 32
@@ -74,6 +76,7 @@ struct cmd_ctx {
 	bool json;
 	bool failed_said;    /* cmd_fail() has printed the reason */
 	bool interrupted;    /* sticky */
+	bool holding;        /* a line of JSON has begun */
 	int option_count;
 	char *options[CMD_WORDS_MAX]; /* as typed: "--name" or "--name=value" */
 };

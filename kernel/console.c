@@ -21,6 +21,7 @@
 /* A call of up to this many bytes stays in one piece; longer ones are cut at line ends. */
 #define PIECE_MAX (TX_SIZE / 4)
 #define PROMPT_MAX 512u
+#define HELD_MAX   8192u
 
 #define TX_WAIT_NS	1000000000ull /* a UART that moves nothing for so long is dead */
 #define RX_POLL_NS	5000000ull    /* without an interrupt */
@@ -35,6 +36,9 @@ static bool uart_present, irq_driven, tx_irq_on, rx_full;
 static bool at_line_start = true;
 static char prompt[PROMPT_MAX];
 static size_t prompt_len;
+static char held[HELD_MAX]; /* lines that wait for console_release() */
+static size_t held_len;
+static bool holding;
 static const struct console_sink *sink;
 
 void console_early_init(void)
@@ -172,9 +176,20 @@ void console_write_serial(const char *s, size_t len)
 	write_pieces(s, len, put_serial_locked);
 }
 
-void console_write_line(const char *s, size_t len)
+/* Returns: false when nobody holds lines back, or too many are. */
+static bool hold_locked(const char *s, size_t len)
 {
-	uint64_t flags = spin_lock_irqsave(&lock);
+	if (!holding || len >= HELD_MAX - held_len)
+		return false;
+	memcpy(held + held_len, s, len);
+	held[held_len + len] = '\n';
+	/* Last, as a panic may stop this CPU anywhere. */
+	__atomic_store_n(&held_len, held_len + len + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+static void line_locked(const char *s, size_t len)
+{
 	bool in_line = !at_line_start;
 
 	if (in_line)
@@ -184,8 +199,50 @@ void console_write_line(const char *s, size_t len)
 	if (in_line)
 		put_locked(prompt, prompt_len);
 	tx_start();
+}
+
+void console_write_line(const char *s, size_t len)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	if (!hold_locked(s, len))
+		line_locked(s, len);
 	spin_unlock_irqrestore(&lock, flags);
 	sink_flush();
+}
+
+void console_hold(void)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	holding = true;
+	spin_unlock_irqrestore(&lock, flags);
+}
+
+/* Take lines that wait, a piece of them; when there are none, hold no more. */
+static size_t held_take(char *piece)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+	size_t n = piece_len(held, held_len);
+
+	memcpy(piece, held, n);
+	memmove(held, held + n, held_len - n);
+	__atomic_store_n(&held_len, held_len - n, __ATOMIC_RELEASE);
+	holding = n > 0;
+	if (n && !at_line_start)
+		put_locked("\n", 1);
+	spin_unlock_irqrestore(&lock, flags);
+	return n;
+}
+
+void console_release(void)
+{
+	char piece[PIECE_MAX];
+	size_t n;
+
+	/* Without the lock, as it may have to wait for room; those who come now stand behind. */
+	while ((n = held_take(piece)) > 0)
+		console_write(piece, n);
 }
 
 void console_prompt_set(const char *text, size_t len)
@@ -198,10 +255,8 @@ void console_prompt_set(const char *text, size_t len)
 	spin_unlock_irqrestore(&lock, flags);
 }
 
-void console_panic_write(const char *s, size_t len)
+static void panic_put(const char *s, size_t len)
 {
-	/* What was said before comes first; a CPU stopped inside the lock leaves it whole. */
-	tx_poll_until(0);
 	for (size_t i = 0; uart_present && i < len; i++) {
 		if (s[i] == '\n')
 			uart_tx_poll('\r');
@@ -209,6 +264,19 @@ void console_panic_write(const char *s, size_t len)
 	}
 	if (sink)
 		sink->panic_write(s, len);
+}
+
+void console_panic_write(const char *s, size_t len)
+{
+	size_t n = __atomic_exchange_n(&held_len, 0, __ATOMIC_ACQUIRE);
+
+	/* What was said before comes first; a CPU stopped inside the lock leaves it whole. */
+	tx_poll_until(0);
+	if (n && !at_line_start)
+		panic_put("\n", 1);
+	if (n)
+		panic_put(held, n);
+	panic_put(s, len);
 }
 
 /* Input. */

@@ -30,6 +30,15 @@ void console_write_serial(const char *s, size_t len);
 void console_write_line(const char *s, size_t len);
 
 /**
+ * From console_hold() to console_release() lines of console_write_line() wait, so that what is
+ * written meanwhile reaches the line in one piece. They come in the order they were said, behind
+ * it, or before a panic's text; those for which there is no room any more (8 KiB) do not wait.
+ * Context: thread, one at a time.
+ */
+void console_hold(void);
+void console_release(void);
+
+/**
  * What stands in the line being typed: prompt and text, perhaps with the sequences that place
  * the cursor. console_write_line() prints it again below its own line.
  * @text  copied; longer than 512 bytes or NULL: nothing is printed again

@@ -236,6 +236,13 @@ static int sort_words(struct cmd_ctx *ctx, char **words, int count, struct parse
 	return 0;
 }
 
+static void hold(struct cmd_ctx *ctx, bool on)
+{
+	if (ctx->holding != on && ctx->io->hold)
+		ctx->io->hold(ctx->io, on);
+	ctx->holding = on;
+}
+
 static int run_command(struct cmd_ctx *ctx, char **words, int count)
 {
 	struct parsed p = { 0 };
@@ -258,14 +265,22 @@ static int run_command(struct cmd_ctx *ctx, char **words, int count)
 		return -RAY_ECANCELED;
 	}
 	err = ctx->cmd->run(ctx, p.argc, p.argv);
+	hold(ctx, false); /* a command that failed may have left its line open */
 	if (err < 0 && !ctx->failed_said)
 		cmd_printf(ctx, "error: %s: %s\n", ctx->cmd->name, ray_strerror(err));
 	return err;
 }
 
+/* A document of JSON is one line, which nothing of others may cut (kernel/lib/json.h). */
 static void ctx_put(struct sink *self, const char *data, size_t len)
 {
-	cmd_write(container_of(self, struct cmd_ctx, out), data, len);
+	struct cmd_ctx *ctx = container_of(self, struct cmd_ctx, out);
+
+	if (ctx->json)
+		hold(ctx, true);
+	cmd_write(ctx, data, len);
+	if (ctx->json && data[len - 1] == '\n')
+		hold(ctx, false);
 }
 
 int command_run_line(struct cmd_io *io, char *line)

@@ -58,6 +58,15 @@ static void io_write(struct cmd_io *io, const char *s, size_t len)
 	console_write(s, len);
 }
 
+static void io_hold(struct cmd_io *io, bool on)
+{
+	(void)io;
+	if (on)
+		console_hold();
+	else
+		console_release();
+}
+
 static int io_read(struct cmd_io *io, uint64_t timeout_ns)
 {
 	struct session *s = container_of(io, struct session, io);
@@ -174,7 +183,8 @@ int shell_start(void)
 	struct thread *t;
 	int err;
 
-	s->io = (struct cmd_io){ .write = io_write, .read = io_read, .interrupted = io_interrupted };
+	s->io = (struct cmd_io){ .write = io_write, .read = io_read,
+				 .interrupted = io_interrupted, .hold = io_hold };
 	s->out = (struct sink){ out_put };
 	history_init(&s->history);
 	editor_init(&s->editor, &s->out, &s->history, complete_line);

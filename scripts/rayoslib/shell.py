@@ -12,7 +12,6 @@ from .machine import BOOT_TIMEOUT, SHELL_READY
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # A prompt begins a line and is the last thing printed; a failed command's status stands first.
 PROMPT = re.compile(r"\n(?:\x1b\[[0-9;?]*[A-Za-z])*(?:\[(\d+)\] )?rayos> (?:\x1b\[[0-9;?]*[A-Za-z])*$")
-LISTING_TRIES = 5
 ECHO_TAIL = 8  # characters of a line that must be seen before its prompt can come
 
 
@@ -95,14 +94,11 @@ class Shell:
             time.sleep(0.5)
 
     def listing(self, command):
-        """The rows of a listing with --json. Markers of other threads may stand around it, and
-        asking again finds it whole when one stood inside."""
-        for _ in range(LISTING_TRIES):
-            text = self.ok(f"{command} --json")
-            found = re.search(r"^\[.*\]", text, re.M)
-            if found:
-                return json.loads(found.group())
-        raise AssertionError(f"{command!r} gives no listing: {text}")
+        """The rows of a listing with --json. Markers of other threads may stand around it."""
+        text = self.ok(f"{command} --json")
+        found = re.search(r"^\[.*\]$", text, re.M)
+        assert found, f"{command!r} gives no listing: {text}"
+        return json.loads(found.group())
 
     def ok(self, line, timeout=30):
         """run(), for a command that must succeed."""

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -254,6 +255,66 @@ static void test_screen(void **state)
 	assert_string_equal(wire, "a\r\nb\r\nc\r\nd\r\nYmFz\r\ne\r\n");
 }
 
+/* A document in pieces is one piece to who reads. */
+static void test_held(void **state)
+{
+	char long_line[200], last[32];
+	unsigned int n = 0;
+
+	(void)state;
+	wire_clear();
+	console_hold();
+	say("[{\"vm\":");
+	line("RAYOS_VM:STARTED");
+	say("\"demo\"}]\n");
+	line("second");
+	assert_string_equal(wire, "[{\"vm\":\"demo\"}]\r\n");
+	console_release();
+	assert_string_equal(wire, "[{\"vm\":\"demo\"}]\r\nRAYOS_VM:STARTED\r\nsecond\r\n");
+	line("third");
+	assert_string_equal(wire + wire_len - 7, "third\r\n");
+	/* An end in the middle of a line. */
+	wire_clear();
+	console_hold();
+	say("[{");
+	line("late");
+	console_release();
+	assert_string_equal(wire, "[{\r\nlate\r\n");
+	/* More than can wait: none is lost. */
+	wire_clear();
+	memset(long_line, 'x', sizeof(long_line));
+	console_hold();
+	say("[");
+	while (wire_len < 2 && n < 1000) {
+		snprintf(long_line, sizeof(long_line), "%u ", n++);
+		long_line[strlen(long_line)] = 'x';
+		console_write_line(long_line, sizeof(long_line));
+	}
+	assert_in_range(n, 8192 / 201, 8192 / 201 + 1);
+	console_release();
+	for (unsigned int i = 0; i < n; i++) {
+		snprintf(last, sizeof(last), "\n%u x", i);
+		assert_non_null(strstr(wire, last));
+	}
+}
+
+/* Nobody waits in a panic, and what was said before stands before. */
+static void test_held_panic(void **state)
+{
+	(void)state;
+	wire_clear();
+	console_hold();
+	say("[{");
+	line("said");
+	console_panic_write("PANIC\n", 6);
+	assert_string_equal(wire, "[{\r\nsaid\r\nPANIC\r\n");
+	console_panic_write("more\n", 5);
+	assert_string_equal(wire, "[{\r\nsaid\r\nPANIC\r\nmore\r\n");
+	console_release();
+	assert_string_equal(wire, "[{\r\nsaid\r\nPANIC\r\nmore\r\n");
+	say("\n");
+}
+
 static void drain(void)
 {
 	tx_busy = false;
@@ -354,6 +415,8 @@ int main(void)
 		cmocka_unit_test(test_no_interrupt),
 		cmocka_unit_test(test_prompt),
 		cmocka_unit_test(test_screen),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_held_panic),
 		cmocka_unit_test(test_transmit_interrupts),
 		cmocka_unit_test(test_receive_interrupts),
 	};

@@ -73,6 +73,16 @@ static void endless(struct cmd_complete *c, int arg)
 	cmd_complete_add(c, word);
 }
 
+/* Documents whose parts others' lines would come between. */
+static int json_run(struct cmd_ctx *ctx, int argc, char **argv)
+{
+	sink_puts(cmd_sink(ctx), "[");
+	sink_puts(cmd_sink(ctx), "1]");
+	sink_puts(cmd_sink(ctx), argc ? "" : "\n");
+	(void)argv;
+	return 0;
+}
+
 static void vm_names(struct cmd_complete *c, int arg)
 {
 	if (arg == 0) {
@@ -95,6 +105,7 @@ SHELL_CMD(vm_start, "vm start", "start it", .args = "NAME [COUNT]", .min_args = 
 SHELL_CMD(vm_stop, "vm stop", "stop it", .args = "NAME", .min_args = 1, .max_args = 1,
           .example = "vm stop demo", .run = fail_run);
 SHELL_CMD(vmstat, "vmstat", "numbers", .run = wait_run, .example = "vmstat");
+SHELL_CMD(rows, "rows", "list", .max_args = 1, .flags = CMD_JSON, .run = json_run, .example = "rows");
 SHELL_CMD(many, "many", "many words", .max_args = 255, .run = fake_run, .example = "many",
           .complete = endless);
 
@@ -119,7 +130,13 @@ static bool io_interrupted(struct cmd_io *io)
 	return ++polls == 4;
 }
 
-static struct cmd_io io = { io_write, io_read, io_interrupted };
+static void io_hold(struct cmd_io *io, bool on)
+{
+	(void)io;
+	sink_puts(&out.sink, on ? "<" : ">");
+}
+
+static struct cmd_io io = { io_write, io_read, io_interrupted, io_hold };
 
 static int run(const char *line)
 {
@@ -287,8 +304,8 @@ static void test_interrupt(void **state)
 
 static void test_table(void **state)
 {
-	static const char *const order[] = { "log", "many", "panic", "vm start", "vm stop",
-		"vmstat" };
+	static const char *const order[] = { "log", "many", "panic", "rows", "vm start",
+		"vm stop", "vmstat" };
 	const struct shell_cmd *c = NULL;
 
 	(void)state;
@@ -341,7 +358,7 @@ static void test_completion(void **state)
 	assert_string_equal(tab("zzz", 1), "zzz");
 	assert_string_equal(tab("zzz a", 1), "zzz a");
 	assert_string_equal(tab("", 2), "");
-	assert_string_equal(out_text, "> \a\nlog     many    panic   vm      vmstat\n> ");
+	assert_string_equal(out_text, "> \a\nlog     many    panic   rows    vm      vmstat\n> ");
 	/* more than is kept: the rest is announced, and what is certain is not overstated */
 	assert_string_equal(tab("many ", 1), "many ");
 	assert_string_equal(tab("many sa", 1), "many same");
@@ -356,11 +373,23 @@ static void test_completion(void **state)
 	                    "a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a");
 }
 
+static void test_json_in_one_piece(void **state)
+{
+	(void)state;
+	run("rows --json");
+	assert_string_equal(out_text, "<[1]\n>");
+	run("rows --json open");
+	assert_string_equal(out_text, "<[1]>");
+	run("rows");
+	assert_string_equal(out_text, "[1]\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),   cmocka_unit_test(test_dispatch),
 		cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_help_text),
+		cmocka_unit_test(test_json_in_one_piece),
 		cmocka_unit_test(test_confirm), cmocka_unit_test(test_interrupt),
 		cmocka_unit_test(test_table),   cmocka_unit_test(test_completion),
 	};

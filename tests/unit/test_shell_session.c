@@ -51,6 +51,14 @@ void console_write(const char *s, size_t len)
 	screen[screen_len] = '\0';
 }
 
+void console_hold(void)
+{
+}
+
+void console_release(void)
+{
+}
+
 static char prompt[512];
 
 void console_prompt_set(const char *text, size_t len)

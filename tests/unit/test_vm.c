@@ -688,7 +688,7 @@ static bool io_interrupted(struct cmd_io *io)
 
 static int type(const char *line)
 {
-	static struct cmd_io io = { io_write, io_read, io_interrupted };
+	static struct cmd_io io = { io_write, io_read, io_interrupted, NULL };
 	char copy[256];
 
 	snprintf(copy, sizeof(copy), "%s", line);
