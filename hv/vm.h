@@ -15,6 +15,7 @@
 #include "hv/virq.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
+#include "security/quota.h"
 #include "kernel/sched/wait.h"
 
 #define VM_MAX          64u
@@ -37,6 +38,7 @@ struct vm_def {
 	uint32_t vcpus;
 	bool autostart;
 	bool testdev;
+	uint64_t net_rate;          /* bits a second that all its network cards may send, 0: unlimited */
 	/* Devices beyond the standard ones; what a specification means devices/virt knows. */
 	uint32_t dev_count;
 	struct vm_dev_def {
@@ -68,6 +70,7 @@ struct vm {
 	struct list_head vdevs;
 	bool devices_open;       /* what is attached outlasts a reset */
 	struct list_head attached; /* devices/virt: from the VM's start to its end, over resets */
+	struct quota net_quota;    /* and so long: def.net_rate, or what was set since */
 	struct vioapic *ioapic;
 	struct vpic *pic;
 	struct vuart *uart;

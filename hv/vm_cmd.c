@@ -135,7 +135,8 @@ static int vm_define_run(struct cmd_ctx *ctx, int argc, char **argv)
 }
 SHELL_CMD(vm_define, "vm define", "define a virtual machine", .args = "NAME KEY=VALUE...",
 	  .min_args = 2, .max_args = DEFINE_ARGS,
-	  .help = "Keys: kernel, initrd (modules), cmdline, memory, vcpus, autostart, testdev, and for "
+	  .help = "Keys: kernel, initrd (modules), cmdline, memory, vcpus, autostart, testdev, "
+		  "net-rate (what all network cards may send: bits a second, 100M), and for "
 		  "each device its kind with its options, as `device handlers` has them; a kind may "
 		  "stand there several times.",
 	  .example = "vm define web kernel=vmlinuz initrd=initrd.img memory=512M rng=rate=64K \"cmdline=console=ttyS0\"",
@@ -272,6 +273,7 @@ static int vm_info_run(struct cmd_ctx *ctx, int argc, char **argv)
 	record_u64(&r, "vcpus", vm->def.vcpus);
 	record_bool(&r, "autostart", vm->def.autostart);
 	record_bool(&r, "testdev", vm->def.testdev);
+	record_u64(&r, "net_rate", vm->def.net_rate);
 	info_devices(&r, &vm->def);
 	record_u64(&r, "crashes", vm->crash_count);
 	record_u64(&r, "resets", vm->reset_count);

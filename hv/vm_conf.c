@@ -19,6 +19,7 @@
 #include "kernel/mm/page.h"
 
 #define DEFAULT_MEMORY MIB(256)
+#define DEFAULT_NET_RATE 100000000ull /* bits a second */
 
 static int set_text(char *field, size_t size, const char *key, const char *value, char *why,
 		    size_t why_len)
@@ -62,8 +63,17 @@ static int set_memory(struct vm_def *def, const char *value, char *why, size_t w
 	return err;
 }
 
+static int set_net_rate(struct vm_def *def, const char *value, char *why, size_t why_len)
+{
+	int err = parse_rate(value, &def->net_rate);
+
+	if (err != 0)
+		ray_snprintf(why, why_len, "net-rate: '%.32s' is not like 100M, 10G or unlimited", value);
+	return err;
+}
+
 static const char *const keys[] = { "kernel", "initrd",    "cmdline", "memory",
-				    "vcpus",  "autostart", "testdev" };
+				    "vcpus",  "autostart", "testdev", "net-rate" };
 
 /* Checked by whoever makes it, kept as text. */
 int vm_def_device_add(struct vm_def *def, const char *key, const char *value, char *why,
@@ -106,7 +116,7 @@ static int unknown_key(const char *key, char *why, size_t why_len)
 	else
 		ray_snprintf(why, why_len,
 			     "unknown key '%.32s'; known: kernel initrd cmdline memory vcpus "
-			     "autostart testdev and the kinds of `device handlers`", key);
+			     "autostart testdev net-rate and the kinds of `device handlers`", key);
 	return -RAY_ENOENT;
 }
 
@@ -128,6 +138,8 @@ int vm_def_set(struct vm_def *def, const char *key, const char *value, char *why
 		return set_bool(&def->autostart, key, value, why, why_len);
 	if (strcmp(key, "testdev") == 0)
 		return set_bool(&def->testdev, key, value, why, why_len);
+	if (strcmp(key, "net-rate") == 0)
+		return set_net_rate(def, value, why, why_len);
 	err = vm_def_device_add(def, key, value, why, why_len);
 	return err == -RAY_ENOENT ? unknown_key(key, why, why_len) : err;
 }
@@ -137,6 +149,7 @@ void vm_def_init(struct vm_def *def)
 	memset(def, 0, sizeof(*def));
 	def->memory = DEFAULT_MEMORY;
 	def->vcpus = 1;
+	def->net_rate = DEFAULT_NET_RATE;
 }
 
 /* One section being read. A bad line spoils its VM, not its neighbours. */

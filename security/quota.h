@@ -31,6 +31,12 @@ struct quota_limits {
 	uint64_t bytes_in_use;
 };
 
+/** So many bits a second, at least a byte; 0 = unlimited. */
+static inline struct quota_limits quota_limits_of_rate(uint64_t bits)
+{
+	return (struct quota_limits){ .bytes_per_second = bits ? MAX(bits / 8, 1u) : 0 };
+}
+
 #define QUOTA_OPS   BIT(0)
 #define QUOTA_BYTES BIT(1)
 #define QUOTA_SPACE BIT(2)
@@ -83,6 +89,13 @@ __must_check static inline uint64_t quota_check(struct quota *q, uint64_t now, u
 		return quota_throttled(q, QUOTA_BYTES, now, when);
 	}
 	return 0;
+}
+
+/** Give back what quota_check() took, for what did not happen after all. */
+static inline void quota_give(struct quota *q, uint64_t ops, uint64_t bytes)
+{
+	bucket_give(&q->ops, ops);
+	bucket_give(&q->bytes, bytes);
 }
 
 /**

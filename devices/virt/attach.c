@@ -168,6 +168,7 @@ static void leaving_close(struct vm *vm)
 
 int vattach_open_all(struct vm *vm, char *why, size_t why_len)
 {
+	struct quota_limits net;
 	struct vattach *a;
 	int err = 0;
 
@@ -175,6 +176,8 @@ int vattach_open_all(struct vm *vm, char *why, size_t why_len)
 		leaving_close(vm);
 		return 0; /* a reset */
 	}
+	net = quota_limits_of_rate(vm->def.net_rate);
+	quota_init(&vm->net_quota, &net, time_tsc_hz());
 	for (uint32_t i = 0; i < vm->def.dev_count && !err; i++)
 		err = attach_open(vm, vm->def.dev[i].kind, vm->def.dev[i].spec, &a, why, why_len);
 	if (err)
@@ -254,6 +257,30 @@ void vattach_limit(struct vattach *a, const struct quota_limits *limits)
 	vhandler_limit(&a->handler, limits);
 	if (a->dev)
 		virtio_dev_let_go(a->dev);
+}
+
+/* Let all of them take from @shared, or from nothing. */
+static void net_share(struct vm *vm, struct quota *shared)
+{
+	struct vattach *a;
+
+	list_for_each_entry(a, &vm->attached, node) {
+		if (a->kind->policy != POLICY_NET)
+			continue;
+		if (a->dev)
+			virtio_dev_hold(a->dev);
+		__atomic_store_n(&a->handler.shared, shared, __ATOMIC_RELAXED);
+		if (a->dev)
+			virtio_dev_let_go(a->dev);
+	}
+}
+
+void vattach_limit_net(struct vm *vm, const struct quota_limits *limits)
+{
+	/* One card is held after the other; for a moment nobody takes, and nothing limits. */
+	net_share(vm, NULL);
+	quota_set(&vm->net_quota, limits, time_tsc_hz());
+	net_share(vm, &vm->net_quota);
 }
 
 void vattach_pull(struct vattach *a)

@@ -100,6 +100,8 @@ int __must_check vattach_ask(struct vattach *a, char *why, size_t why_len);
 void vattach_remove_slots(struct vm *vm, uint32_t slots);
 /** Other limits from now on; use and counts stay. Context: vm->lock. */
 void vattach_limit(struct vattach *a, const struct quota_limits *limits);
+/** Another limit of all network cards together, until the VM ends. Context: vm->lock. */
+void vattach_limit_net(struct vm *vm, const struct quota_limits *limits);
 /** Write the name of the @index-th of a kind, VATTACH_NAME_MAX bytes. */
 void vattach_name(char *name, const char *kind, unsigned int index);
 /** By name ("disk0"); NULL: none. */

@@ -13,6 +13,7 @@
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/nearest.h"
+#include "kernel/lib/parse.h"
 #include "kernel/lib/table.h"
 
 /* --- finding a device by the name typed --- */
@@ -353,6 +354,29 @@ SHELL_CMD(device_stats, "device stats", "count what guests' devices do", .args =
 
 /* --- device limit --- */
 
+#define NET_ALL "net" /* all network cards of a VM */
+
+static void limit_complete(struct cmd_complete *c, int arg)
+{
+	device_cmd_complete(c, arg);
+	if (arg == 1)
+		cmd_complete_add(c, NET_ALL);
+}
+
+/* "rate=100M", in bits as in definitions. */
+static int rate_set(struct spec *s, struct quota_limits *l, char *why, size_t why_len)
+{
+	const char *text = spec_text(s, "rate");
+	uint64_t bits;
+	int err = text ? parse_rate(text, &bits) : 0;
+
+	if (err)
+		ray_snprintf(why, why_len, "rate: '%.32s' is not like 100M, 10G or unlimited", text);
+	else if (text)
+		l->bytes_per_second = quota_limits_of_rate(bits).bytes_per_second;
+	return err;
+}
+
 static int limit_set(struct cmd_ctx *ctx, struct quota_limits *l, char *text)
 {
 	const struct {
@@ -375,7 +399,9 @@ static int limit_set(struct cmd_ctx *ctx, struct quota_limits *l, char *text)
 			err = spec_u64(&s, keys[i].key, 0, UINT64_MAX, keys[i].field, why, sizeof(why));
 	}
 	if (!err)
-		err = spec_all_used(&s, "ops ops-burst bytes bytes-burst space", why, sizeof(why));
+		err = rate_set(&s, l, why, sizeof(why));
+	if (!err)
+		err = spec_all_used(&s, "ops ops-burst bytes bytes-burst rate space", why, sizeof(why));
 	return err ? cmd_fail(ctx, err, "%s", why) : 0;
 }
 
@@ -383,22 +409,32 @@ static int device_limit_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct vm *vm = vm_cmd_get(ctx, argv[0]);
 	struct quota_limits limits;
-	struct vattach *a;
+	struct vattach *a = NULL;
+	bool all_cards;
 	int err = 0;
 
 	if (!vm)
 		return -RAY_ENOENT;
+	all_cards = strcmp(argv[1], NET_ALL) == 0;
 	mutex_lock(&vm->lock);
-	a = device_cmd_find(ctx, vm, argv[1]);
-	if (!a) {
+	if (!all_cards)
+		a = device_cmd_find(ctx, vm, argv[1]);
+	if (!all_cards && !a) {
 		err = -RAY_ENOENT;
 		goto out;
 	}
-	limits = a->handler.quota.limits;
+	if (all_cards && !vm->devices_open) {
+		err = cmd_fail(ctx, -RAY_EINVAL, "'%s' is not up; what it starts with is the net-rate "
+			       "of its definition", vm->def.name);
+		goto out;
+	}
+	limits = a ? a->handler.quota.limits : vm->net_quota.limits;
 	for (int i = 2; i < argc && !err; i++)
 		err = limit_set(ctx, &limits, argv[i]);
-	if (!err)
+	if (!err && a)
 		vattach_limit(a, &limits);
+	else if (!err)
+		vattach_limit_net(vm, &limits);
 out:
 	mutex_unlock(&vm->lock);
 	vm_put(vm);
@@ -407,6 +443,7 @@ out:
 SHELL_CMD(device_limit, "device limit", "change what a guest's device may use, while it runs",
 	  .args = "VM DEVICE KEY=VALUE...", .min_args = 3, .max_args = 7,
 	  .help = "Keys: ops and bytes (a second), ops-burst and bytes-burst (at once; 0: a tenth of a "
-		  "second's worth), space (bytes in use). 0 is unlimited. Holds until the VM ends.",
-	  .example = "device limit demo disk0 ops=1000 bytes=50M", .complete = device_cmd_complete,
+		  "second's worth), rate (bits a second: rate=100M), space (bytes in use). 0 is unlimited. "
+		  "The device `net` is all network cards together. Holds until the VM ends.",
+	  .example = "device limit demo disk0 ops=1000 bytes=50M", .complete = limit_complete,
 	  .run = device_limit_run);

@@ -22,6 +22,17 @@ void vhandler_limit(struct vhandler *h, const struct quota_limits *limits)
 	quota_set(&h->quota, limits, time_tsc_hz());
 }
 
+enum vhandler_verdict vhandler_admit_shared(struct vhandler *h, uint64_t cost, uint64_t now,
+					    uint64_t *when)
+{
+	*when = quota_check(h->shared, now, 1, cost);
+	if (*when == 0)
+		return VHANDLER_GO;
+	quota_give(&h->quota, 1, cost);
+	__atomic_fetch_add(&h->quota.throttles, 1, __ATOMIC_RELAXED);
+	return VHANDLER_WAIT;
+}
+
 enum vhandler_verdict vhandler_refuse(struct vhandler *h, enum policy_verb verb)
 {
 	__atomic_fetch_add(&h->denied, 1, __ATOMIC_RELAXED);

@@ -40,6 +40,7 @@ struct vhandler {
 	uint64_t malformed; /* times the driver broke the protocol */
 	uint64_t latency[VHANDLER_BUCKETS];
 	struct quota quota; /* counts what was put off and refused itself */
+	struct quota *shared; /* one that others take from too, NULL: none; a kind's open() sets it */
 };
 
 enum vhandler_verdict { VHANDLER_GO, VHANDLER_WAIT, VHANDLER_DENIED };
@@ -52,6 +53,10 @@ void vhandler_limit(struct vhandler *h, const struct quota_limits *limits);
 
 /** vhandler_admit() for who is refused. */
 enum vhandler_verdict vhandler_refuse(struct vhandler *h, enum policy_verb verb);
+
+/** vhandler_admit() where the handler's own quota has given its part. */
+enum vhandler_verdict vhandler_admit_shared(struct vhandler *h, uint64_t cost, uint64_t now,
+					    uint64_t *when);
 
 /**
  * May this operation be done now?
@@ -70,7 +75,9 @@ static inline enum vhandler_verdict vhandler_admit_cost(struct vhandler *h, enum
 	if (unlikely(!policy_allows(&op)))
 		return vhandler_refuse(h, verb);
 	*when = quota_check(&h->quota, now, 1, cost);
-	return likely(*when == 0) ? VHANDLER_GO : VHANDLER_WAIT;
+	if (unlikely(*when != 0))
+		return VHANDLER_WAIT;
+	return likely(!h->shared) ? VHANDLER_GO : vhandler_admit_shared(h, cost, now, when);
 }
 
 /** The same where the amount is the bytes of data. */
@@ -93,6 +100,23 @@ static inline void vhandler_done(struct vhandler *h, enum policy_verb verb, uint
 	if (unlikely(!ok))
 		__atomic_fetch_add(&c->errors, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&h->latency[MIN(bucket, VHANDLER_BUCKETS - 1)], 1, __ATOMIC_RELAXED);
+}
+
+/** Has a limit been crossed that vhandler_crossed() has not told? */
+static inline bool vhandler_has_crossed(const struct vhandler *h)
+{
+	const struct quota *shared = __atomic_load_n(&h->shared, __ATOMIC_RELAXED);
+
+	return __atomic_load_n(&h->quota.crossed, __ATOMIC_RELAXED) ||
+	       (shared && __atomic_load_n(&shared->crossed, __ATOMIC_RELAXED));
+}
+
+/** quota_crossed() of both quotas. */
+static inline uint32_t vhandler_crossed(struct vhandler *h)
+{
+	struct quota *shared = __atomic_load_n(&h->shared, __ATOMIC_RELAXED);
+
+	return quota_crossed(&h->quota) | (shared ? quota_crossed(shared) : 0);
 }
 
 /** Sums over all verbs. */

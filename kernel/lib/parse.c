@@ -118,6 +118,36 @@ int parse_size_range(const char *s, uint64_t min, uint64_t max, uint64_t *out)
 	return in_range(err, v, min, max, out);
 }
 
+int parse_rate(const char *s, uint64_t *out)
+{
+	static const char units[] = "KMG";
+	uint64_t v = 0, unit = 1;
+	const char *u, *p = s;
+
+	if (strcmp(s, "unlimited") == 0) {
+		*out = 0;
+		return 0;
+	}
+	for (; *p >= '0' && *p <= '9'; p++) {
+		v = v * 10 + (uint64_t)(*p - '0');
+		if (v > PARSE_RATE_MAX)
+			return -RAY_ERANGE;
+	}
+	if (p == s)
+		return -RAY_EINVAL;
+	if (*p) {
+		u = strchr(units, *p & ~0x20);
+		if (!u || !*u || p[1])
+			return -RAY_EINVAL;
+		for (; u >= units; u--)
+			unit *= 1000;
+	}
+	if (v > PARSE_RATE_MAX / unit)
+		return -RAY_ERANGE;
+	*out = v * unit;
+	return 0;
+}
+
 int parse_bool(const char *s, bool *out)
 {
 	static const char *const yes[] = { "yes", "true", "on", "1" };

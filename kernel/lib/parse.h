@@ -27,6 +27,14 @@ int __must_check parse_u64_range(const char *s, uint64_t min, uint64_t max, uint
 int __must_check parse_size(const char *s, uint64_t *out);
 int __must_check parse_size_range(const char *s, uint64_t min, uint64_t max, uint64_t *out);
 
+#define PARSE_RATE_MAX 400000000000ull
+
+/**
+ * A network's rate in bits a second: decimal, with an optional K, M or G (either case), times
+ * 1000; "unlimited" is 0. Above PARSE_RATE_MAX: -RAY_ERANGE.
+ */
+int __must_check parse_rate(const char *s, uint64_t *out);
+
 /** yes, no, true, false, on, off, 1, 0; else -RAY_EINVAL. */
 int __must_check parse_bool(const char *s, bool *out);
 

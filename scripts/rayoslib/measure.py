@@ -69,12 +69,14 @@ input = keyboard
 kernel = netbench.elf
 cmdline = sink
 memory = 64M
-net = rate=unlimited,mac=52:54:00:00:00:02
+net-rate = unlimited
+net = mac=52:54:00:00:00:02
 [vm send]
 kernel = netbench.elf
 cmdline = send
 memory = 64M
-net = rate=unlimited,mac=52:54:00:00:00:01
+net-rate = unlimited
+net = mac=52:54:00:00:00:01
 """
 DEVICES_LINUX_CONF = """[vm devices]
 kernel = vmlinuz

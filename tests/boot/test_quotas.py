@@ -30,7 +30,8 @@ memory = 256M
 disk = module=tools.img,ro,serial=tools
 disk = ram=64M,serial=free
 disk = ram=64M,serial=slow,iops=1000
-net = rate=unlimited
+net-rate = unlimited
+net =
 net =
 net = rate=10M
 [vm b]
@@ -38,6 +39,7 @@ kernel = vmlinuz
 initrd = test-initrd.img
 cmdline = console=ttyS0 quiet ip4=10.0.0.2/24,10.0.1.2/24,10.0.2.2/24
 memory = 256M
+net-rate = unlimited
 disk = module=tools.img,ro,serial=tools
 net = rate=unlimited
 net = rate=unlimited
@@ -105,6 +107,7 @@ def test_operations_of_a_disk(shell, show):
 
 def test_bytes_of_a_network_card(shell, show):
     free = sent(shell, 0, FREE_SECONDS)
+    shell.ok("device limit a net rate=100M", 120)  # of all cards together
     rates = {100: sent(shell, 1, SECONDS), 10: sent(shell, 2, SECONDS)}
     show(f"Mbit/s: {free / MBIT:.1f} unlimited, "
          + ", ".join(f"{rate / MBIT:.2f} of {quota}" for quota, rate in rates.items()))

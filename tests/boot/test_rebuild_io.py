@@ -33,7 +33,8 @@ memory = {MEMORY}M
 vcpus = 2
 disk = module=tools.img,ro,serial=tools
 disk = ram={FIO_MIB + 64}M,serial=data
-net = rate=unlimited
+net-rate = unlimited
+net =
 console = agent,log=audit
 rng =
 balloon =
@@ -47,7 +48,8 @@ initrd = test-initrd.img
 cmdline = console=ttyS0 quiet ip4=10.0.0.2/24
 memory = 192M
 disk = module=tools.img,ro,serial=tools
-net = rate=unlimited
+net-rate = unlimited
+net =
 """
 # Of lspci -nn: how often each ID is there.
 DEVICES = {"1af4:1041": 1, "1af4:1042": 2, "1af4:1043": 1, "1af4:1044": 1, "1af4:1045": 1,

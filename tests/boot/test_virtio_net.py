@@ -20,14 +20,16 @@ kernel = vmlinuz
 initrd = test-tools-initrd.img
 cmdline = console=ttyS0 quiet ip4=10.0.0.1/24
 memory = 256M
-net = switch0,rate=unlimited
+net-rate = unlimited
+net = switch0
 [vm b]
 kernel = vmlinuz
 initrd = test-tools-initrd.img
 cmdline = console=ttyS0 quiet ip4=10.0.0.2/24
 memory = 256M
 vcpus = 2
-net = rate=unlimited,mac=52:54:00:00:00:0b
+net-rate = unlimited
+net = mac=52:54:00:00:00:0b
 """
 
 

@@ -111,6 +111,32 @@ static void test_ranges(void **state)
 	assert_int_equal(v, 64 << 20);
 }
 
+static void test_rate(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bits;
+	} good[] = { { "0", 0 }, { "unlimited", 0 }, { "7", 7 }, { "5k", 5000 }, { "100M", 100000000 },
+		     { "400G", PARSE_RATE_MAX } };
+	static const char *const bad[] = { "", "M", "10X", "10MM", "-1", " 1", "1 ", "0x10", "1.5M",
+					   "Unlimited" };
+	static const char *const large[] = { "401G", "400000000001", "99999999999999999999999",
+					     "400000000000K" };
+	uint64_t v;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		v = 99;
+		assert_int_equal(parse_rate(good[i].text, &v), 0);
+		assert_int_equal(v, good[i].bits);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(parse_rate(bad[i], &v), -RAY_EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(large); i++)
+		assert_int_equal(parse_rate(large[i], &v), -RAY_ERANGE);
+	assert_int_equal(v, PARSE_RATE_MAX);
+}
+
 static void test_bool(void **state)
 {
 	static const char *const yes[] = { "yes", "TRUE", "On", "1" };
@@ -248,7 +274,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_u64),      cmocka_unit_test(test_size),
-		cmocka_unit_test(test_ranges),   cmocka_unit_test(test_bool),
+		cmocka_unit_test(test_ranges),   cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_bool),
 		cmocka_unit_test(test_explain),  cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_strerror), cmocka_unit_test(test_checked),
 	};

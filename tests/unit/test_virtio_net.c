@@ -21,165 +21,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "devices/virt/virtio/net_priv.h"
-#include "kernel/lib/err.h"
 #include "net/csum.h"
-#include "tests/host/fake_ring.h"
-
-#define SIZE       64u
-#define QUEUES     5u /* two pairs and control */
-#define PLAIN      (VIRTIO_NET_F_MAC | VIRTIO_NET_F_STATUS)
-#define GUEST_ALL  (VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_GUEST_TSO4 | VIRTIO_NET_F_GUEST_TSO6 | \
-		    VIRTIO_NET_F_GUEST_ECN)
-#define HOST_ALL   (VIRTIO_NET_F_CSUM | VIRTIO_NET_F_HOST_TSO4 | VIRTIO_NET_F_HOST_TSO6 | \
-		    VIRTIO_NET_F_HOST_ECN)
-#define CTRL_ALL   (VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_CTRL_RX | VIRTIO_NET_F_CTRL_RX_EXTRA | \
-		    VIRTIO_NET_F_CTRL_MAC_ADDR)
-
-static struct vm *vm;
-
-struct nic {
-	struct vattach *a;
-	struct virtio_dev *d;
-	struct vnet *n;
-	struct net_port *port;
-	struct fake_ring ring[QUEUES];
-	uint64_t buffer[QUEUES][SIZE]; /* by head */
-	uint64_t scratch;
-};
-static struct nic one, two;
-
-void epoch_call(struct epoch_entry *e, void (*fn)(struct epoch_entry *e))
-{
-	fn(e);
-}
-
-static void nic_attach(struct nic *c, const char *spec)
-{
-	memset(c, 0, sizeof(*c));
-	c->a = fake_attach(vm, "net", spec);
-	c->d = c->a->dev;
-	c->n = vnet_of(c->d);
-	c->port = &c->n->back->port;
-	c->scratch = fake_guest_alloc(128u << 10, 4096);
-}
-
-static void nic_start(struct nic *c, uint64_t features)
-{
-	assert_true(fake_driver_start(c->d, PLAIN | features, c->ring,
-				      (uint16_t)c->d->queue_count, SIZE));
-	c->n = vnet_of(c->d);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	if (!net_switch_find(NET_SWITCH_DEFAULT)) {
-		assert_int_equal(net_init(), 0);
-		fake_allocs_live = 0; /* switches stay */
-	}
-	vm = fake_virtio_vm(2);
-	nic_attach(&one, "rate=unlimited,queues=2");
-	nic_attach(&two, "rate=0,queues=2,mac=52:54:00:00:00:02");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	fake_virtio_vm_destroy(vm);
-	return 0;
-}
-
-static struct net_counts counts(const struct nic *c)
-{
-	struct net_counts n;
-
-	net_port_stats(c->port, &n);
-	return n;
-}
-
-/* @n receive buffers of @size bytes for pair @pair. */
-static void fill(struct nic *c, unsigned int pair, unsigned int n, uint32_t size)
-{
-	while (n-- > 0) {
-		const struct fake_buf b = {fake_guest_alloc(size, 1), size, true};
-
-		c->buffer[2 * pair][fake_ring_add(&c->ring[2 * pair], &b, 1)] = b.gpa;
-	}
-	fake_ring_kick(&c->ring[2 * pair]);
-}
-
-/* Header and frame in one buffer each, or cut into pieces of @piece bytes. */
-static void send_pieces(struct nic *c, unsigned int pair, const struct vnet_hdr *h,
-			const uint8_t *frame, uint32_t len, uint32_t piece)
-{
-	struct fake_buf b[SIZE];
-	unsigned int n = 0;
-	uint32_t total = VNET_HDR_SIZE + len;
-
-	memcpy(fake_guest(c->scratch), h, VNET_HDR_SIZE);
-	memcpy((uint8_t *)fake_guest(c->scratch) + VNET_HDR_SIZE, frame, len);
-	for (uint32_t at = 0; at < total; at += piece)
-		b[n++] = (struct fake_buf){c->scratch + at, MIN(piece, total - at), false};
-	fake_ring_add(&c->ring[2 * pair + 1], b, n);
-	fake_ring_kick(&c->ring[2 * pair + 1]);
-}
-
-static const struct vnet_hdr no_offload;
-
-static void send_frame(struct nic *c, const uint8_t *frame, uint32_t len)
-{
-	send_pieces(c, 0, &no_offload, frame, len, 1u << 20);
-}
-
-static unsigned int sent(struct nic *c, unsigned int pair)
-{
-	unsigned int n = 0;
-	uint32_t head, len;
-
-	while (fake_ring_used(&c->ring[2 * pair + 1], &head, &len)) {
-		assert_int_equal(len, 0);
-		n++;
-	}
-	return n;
-}
-
-/* The next frame on @pair: its bytes, its header; 0: none. */
-static uint32_t received(struct nic *c, unsigned int pair, struct vnet_hdr *h, uint8_t *frame)
-{
-	static uint8_t flat[128u << 10];
-	uint32_t head, len, total = 0, left = 1;
-
-	while (left-- > 0) {
-		if (!fake_ring_used(&c->ring[2 * pair], &head, &len)) {
-			assert_int_equal(total, 0);
-			return 0;
-		}
-		memcpy(flat + total, fake_guest(c->buffer[2 * pair][head]), len);
-		if (total == 0) {
-			memcpy(h, flat, VNET_HDR_SIZE);
-			assert_true(h->num_buffers > 0);
-			left = h->num_buffers - 1u;
-		}
-		total += len;
-	}
-	memcpy(frame, flat + VNET_HDR_SIZE, total - VNET_HDR_SIZE);
-	return total - VNET_HDR_SIZE;
-}
-
-static uint8_t in[70000], out[70000];
-
-static uint32_t frame_make(uint64_t dst, uint64_t src, uint32_t len)
-{
-	net_mac_store(out, dst);
-	net_mac_store(out + 6, src);
-	out[12] = 0x88;
-	out[13] = 0xb5;
-	for (uint32_t i = 14; i < len; i++)
-		out[i] = (uint8_t)(i * 13 + len);
-	return len;
-}
+#include "tests/host/fake_nic.h"
 
 /* An IPv4 TCP frame from one to two with that many bytes of payload. */
 static uint32_t tcp_make(uint16_t sport, uint32_t payload)
@@ -198,23 +41,6 @@ static uint32_t tcp_make(uint16_t sport, uint32_t payload)
 	store_be16(out + 36, 80);
 	out[46] = 0x50;
 	return 54 + payload;
-}
-
-static void assert_gets(struct nic *c, unsigned int pair, uint32_t len)
-{
-	struct vnet_hdr h;
-
-	assert_int_equal(received(c, pair, &h, in), len);
-	assert_memory_equal(in, out, len);
-	assert_int_equal(h.flags, 0);
-	assert_int_equal(h.gso_type, 0);
-}
-
-static void assert_silent(struct nic *c, unsigned int pair)
-{
-	struct vnet_hdr h;
-
-	assert_int_equal(received(c, pair, &h, in), 0);
 }
 
 /* --- start --- */
@@ -260,7 +86,8 @@ static void test_addresses_are_stable(void **state)
 	vattach_remove(one.a);
 	nic_attach(&one, "switch0");
 	assert_int_equal(one.port->mac, mac);
-	assert_int_equal(one.a->handler.quota.limits.bytes_per_second, 12500000);
+	assert_int_equal(one.a->handler.quota.limits.bytes_per_second, 0); /* of its own */
+	assert_ptr_equal(one.a->handler.shared, &vm->net_quota);
 	/* A second with two's address. */
 	assert_int_equal(vattach_add(vm, "net", "mac=52:54:00:00:00:02", &a, why, sizeof(why)),
 			 -RAY_EEXIST);
@@ -288,6 +115,16 @@ static void test_definitions(void **state)
 	two.a->kind->describe(two.a, text, sizeof(text));
 	assert_string_equal(text,
 			    "52:54:00:00:00:02 at switch0, unlimited, 2 queue pairs, link up");
+	limit_all(100000000);
+	two.a->kind->describe(two.a, text, sizeof(text));
+	assert_non_null(strstr(text, "switch0, the VM's 100000 kbit/s, 2"));
+	vattach_remove(one.a);
+	nic_attach(&one, "rate=10M");
+	one.a->kind->describe(one.a, text, sizeof(text));
+	assert_non_null(strstr(text, "switch0, 10000 of the VM's 100000 kbit/s, 2"));
+	limit_all(0);
+	one.a->kind->describe(one.a, text, sizeof(text));
+	assert_non_null(strstr(text, "switch0, 10000 kbit/s, 2"));
 }
 
 static void test_memory_short(void **state)
@@ -775,71 +612,6 @@ static void test_queues(void **state)
 	assert_int_equal(sent(&two, 1), 4);
 }
 
-/* --- rate --- */
-
-static void test_rate(void **state)
-{
-	uint64_t bytes = 0, begin, dst;
-	unsigned int done = 0;
-
-	(void)state;
-	vattach_remove(one.a);
-	nic_attach(&one, "rate=10M");
-	nic_start(&one, 0);
-	nic_start(&two, 0);
-	dst = two.port->mac;
-	begin = fake_now_ns;
-	/* A tenth of a second's worth at once, then ten megabit a second: 1.25 MB. */
-	for (unsigned int i = 0; i < 1000; i++) {
-		send_frame(&one, out, frame_make(dst, one.port->mac, 1250));
-		while ((done = sent(&one, 0)) == 0) {
-			uint64_t wait = fake_timer_next();
-
-			assert_true(wait != UINT64_MAX);
-			/* Not a tick before its time. */
-			if (wait > 1) {
-				fake_virtio_advance(vm, wait - 1);
-				assert_int_equal(sent(&one, 0), 0);
-			}
-			fake_virtio_advance(vm, wait > 1 ? 1 : wait);
-		}
-		bytes += done * 1250ull;
-	}
-	assert_int_equal(bytes, 1250000);
-	/* Nothing is lost, nothing early: 1.25 MB less the burst of 125,000 in 0.9 s. */
-	assert_in_range(fake_now_ns - begin, 899900000ull, 900100000ull);
-	assert_int_equal(counts(&two).drop[NET_DROP_NO_BUFFER], 1000);
-	assert_non_null(strstr(fake_markers, "QUOTA_EXCEEDED vm=fake device=net0 what=bytes"));
-}
-
-/* A frame that the exit handler could not deliver is paid for once. */
-static void test_paid_once(void **state)
-{
-	(void)state;
-	vattach_remove(one.a);
-	nic_attach(&one, "rate=8000"); /* 1000 bytes a second, 100 at once */
-	nic_start(&one, 0);
-	nic_start(&two, 0);
-	fill(&two, 0, 2, 200);
-	send_frame(&one, out, frame_make(NET_MAC_BROADCAST, one.port->mac, 100));
-	assert_silent(&two, 0);
-	assert_int_equal(sent(&one, 0), 0);
-	fake_io_run(vm);
-	assert_gets(&two, 0, 100);
-	assert_int_equal(sent(&one, 0), 1);
-	assert_int_equal(fake_timer_next(), UINT64_MAX);
-	assert_int_equal(one.a->handler.quota.throttles, 0);
-	/* And a guest that makes another frame of it pays for that. */
-	fake_virtio_advance(vm, 100000000);
-	send_frame(&one, out, frame_make(NET_MAC_BROADCAST, one.port->mac, 100));
-	fake_ring_desc(&one.ring[1], (uint16_t)(one.ring[1].desc_next - 1u))->len = VNET_HDR_SIZE + 99;
-	fake_io_run(vm);
-	assert_silent(&two, 0);
-	assert_int_equal(one.a->handler.quota.throttles, 1);
-	fake_virtio_advance(vm, 100000000);
-	assert_gets(&two, 0, 99);
-}
-
 /* --- link, state, life --- */
 
 static void test_link(void **state)
@@ -944,8 +716,6 @@ static void test_reset_and_detach(void **state)
 	assert_int_equal(sent(&one, 0), 1);
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -965,8 +735,6 @@ int main(void)
 		TEST(test_vlans),
 		TEST(test_guest_offloads),
 		TEST(test_queues),
-		TEST(test_rate),
-		TEST(test_paid_once),
 		TEST(test_link),
 		TEST(test_save_and_load),
 		TEST(test_reset_and_detach),

@@ -42,6 +42,8 @@ static void definitions_are_checked(void **state)
 		{ "kernel", "", -RAY_EINVAL, "kernel: missing" },
 		{ "autostart", "maybe", -RAY_EINVAL, "'maybe' is neither on nor off" },
 		{ "testdev", "2", -RAY_EINVAL, "neither on nor off" },
+		{ "net-rate", "fast", -RAY_EINVAL, "'fast' is not like 100M" },
+		{ "net-rate", "999G", -RAY_ERANGE, "'999G' is not like 100M" },
 		{ "vcpu", "1", -RAY_ENOENT, "did you mean 'vcpus'?" },
 		{ "colour", "red", -RAY_ENOENT, "known: kernel initrd" },
 		{ "initrd", "0123456789012345678901234567890123456789012345678901234567890123456789",

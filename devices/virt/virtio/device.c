@@ -171,7 +171,7 @@ static void event(struct virtio_dev *d, uint32_t bit)
 static void quota_told(const struct virtio_dev *d)
 {
 	static const char *const names[] = {"ops", "bytes", "space"};
-	uint32_t crossed = quota_crossed(&d->attach->handler.quota);
+	uint32_t crossed = vhandler_crossed(&d->attach->handler);
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
 		if (crossed & BIT(i))
@@ -221,7 +221,7 @@ static void timer_kick(struct timer *t)
 enum virtq_result virtq_wait_until(struct virtq *q, uint64_t when)
 {
 	timer_set_tsc(&q->timer, when);
-	if (__atomic_load_n(&q->dev->attach->handler.quota.crossed, __ATOMIC_RELAXED))
+	if (vhandler_has_crossed(&q->dev->attach->handler))
 		event(q->dev, EVENT_QUOTA);
 	return VIRTQ_WAIT;
 }

@@ -11,14 +11,13 @@
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"
+#include "kernel/lib/parse.h"
 #include "kernel/mm/heap.h"
 
 #define RX_SIZE   512u /* entries: a 64 KiB frame takes 44 buffers of a page's third */
 #define TX_SIZE   256u
 #define CTRL_SIZE 64u
 
-#define RATE_DEFAULT 100000000ull /* bits a second */
-#define RATE_MAX     400000000000ull
 
 #define FEATURES                                                                          \
 	(VIRTIO_NET_F_CSUM | VIRTIO_NET_F_GUEST_CSUM | VIRTIO_NET_F_CTRL_GUEST_OFFLOADS | \
@@ -286,38 +285,10 @@ static int vnet_create(struct vattach *a, struct virtio_dev **out)
 struct options {
 	struct net_switch *sw;
 	uint64_t mac;    /* 0: to be made up */
-	uint64_t rate;   /* bits a second, 0: unlimited */
+	uint64_t rate;   /* bits a second of this card's own, 0: the VM's alone limits it */
 	uint64_t queues; /* pairs, 0: one for each vCPU */
 	bool spoof;
 };
-
-/* "100M": decimal, as rates of networks are. */
-static int rate_parse(const char *text, uint64_t *out)
-{
-	static const char units[] = "KMG";
-	uint64_t v = 0, unit = 1;
-	const char *u, *p = text;
-
-	if (strcmp(text, "unlimited") == 0) {
-		*out = 0;
-		return 0;
-	}
-	for (; *p >= '0' && *p <= '9' && v <= RATE_MAX; p++)
-		v = v * 10 + (uint64_t)(*p - '0');
-	if (p == text)
-		return -RAY_EINVAL;
-	if (*p) {
-		u = strchr(units, *p & ~0x20);
-		if (!u || !*u || p[1])
-			return -RAY_EINVAL;
-		for (; u >= units; u--)
-			unit *= 1000;
-	}
-	if (v > RATE_MAX / unit)
-		return -RAY_ERANGE;
-	*out = v * unit;
-	return 0;
-}
 
 /* The switch: a bare word that names one, or none for the default. */
 static int switch_parse(struct spec *s, struct net_switch **out)
@@ -348,7 +319,7 @@ static int options_parse(struct spec *s, struct options *o, char *why, size_t wh
 		ray_snprintf(why, why_len, "mac: '%.32s' is no address of a station", mac);
 		return -RAY_EINVAL;
 	}
-	err = rate ? rate_parse(rate, &o->rate) : 0;
+	err = rate ? parse_rate(rate, &o->rate) : 0;
 	if (err) {
 		ray_snprintf(why, why_len, "rate: '%.32s' is not like 100M, 10G or unlimited",
 			     rate);
@@ -405,15 +376,16 @@ fail:
 
 static int vnet_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
 {
-	struct options o = {.rate = RATE_DEFAULT};
+	struct options o = {0};
 	int err = options_parse(s, &o, why, why_len);
 
 	if (!err && a)
 		err = back_open(a, &o, why, why_len);
 	if (!err && a) {
-		const struct quota_limits limits = {.bytes_per_second = o.rate / 8};
+		const struct quota_limits limits = quota_limits_of_rate(o.rate);
 
 		vhandler_limit(&a->handler, &limits);
+		a->handler.shared = &a->vm->net_quota;
 	}
 	return err;
 }
@@ -427,15 +399,29 @@ static void vnet_close(struct vattach *a)
 	a->back = NULL;
 }
 
+/* "10000 of the VM's 100000 kbit/s" */
+static void rate_describe(const struct vattach *a, char *buf, size_t len)
+{
+	unsigned long long own = a->handler.quota.limits.bytes_per_second / 125;
+	unsigned long long all = a->vm->net_quota.limits.bytes_per_second / 125;
+
+	if (own && all)
+		ray_snprintf(buf, len, "%llu of the VM's %llu kbit/s", own, all);
+	else if (own)
+		ray_snprintf(buf, len, "%llu kbit/s", own);
+	else if (all)
+		ray_snprintf(buf, len, "the VM's %llu kbit/s", all);
+	else
+		strlcpy(buf, "unlimited", len);
+}
+
 static void vnet_describe(struct vattach *a, char *buf, size_t len)
 {
 	const struct vnet_back *back = a->back;
-	uint64_t rate = a->handler.quota.limits.bytes_per_second * 8;
-	char mac[NET_MAC_TEXT], limit[32] = "unlimited";
+	char mac[NET_MAC_TEXT], limit[48];
 
 	net_mac_format(mac, back->port.mac);
-	if (rate)
-		ray_snprintf(limit, sizeof(limit), "%llu kbit/s", (unsigned long long)rate / 1000);
+	rate_describe(a, limit, sizeof(limit));
 	ray_snprintf(buf, len, "%s at %s, %s, %u queue pairs, link %s%s", mac,
 		     net_switch_name(back->port.sw), limit, back->pairs,
 		     net_port_link(&back->port) ? "up" : "down",
@@ -452,8 +438,8 @@ static const struct vhandler_verb_name vnet_verbs[] = {
 static const struct vkind vkind_net = {
 	.name = "net",
 	.summary = "network card",
-	.options = "NAME of a switch, mac=ADDRESS, rate=BITS a second, queues=1..8, spoof",
-	.example = "switch0,rate=100M",
+	.options = "NAME of a switch, mac=ADDRESS, rate=BITS a second of its own, queues=1..8, spoof",
+	.example = "switch0,rate=10M",
 	.policy = POLICY_NET,
 	.verbs = vnet_verbs,
 	.open = vnet_open,
