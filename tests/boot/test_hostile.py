@@ -52,8 +52,12 @@ def attack(shell, timeout):
     shell.ok("vm start hostile", 60)
     begin = machine.mark
     machine.send_line("vm console hostile --from-start")
-    machine.expect(re.compile(r"GUEST:(DONE|FAULT) [^\r\n]+(?=[\r\n])"), timeout)
+    machine.expect(re.compile(r"(?:GUEST:(?:DONE|FAULT)|RAYOS_VM:CRASHED) [^\r\n]+(?=[\r\n])"),
+                   timeout)
     said = machine.text(begin)
+    if "RAYOS_VM:CRASHED" in said:
+        machine.expect(PROMPT, 30)
+        pytest.fail(said[-800:] + shell.ok("log show --tag=vcpu"))
     machine.send(CONSOLE_LEAVE)
     machine.expect(PROMPT, 30)
     return said

@@ -44,6 +44,33 @@ uint64_t dice(void)
 	return seed;
 }
 
+uint64_t place(void)
+{
+	static const uint64_t edges[] = {NO_MEMORY, LAPIC, 0xfec00000ul, 0xe0000000ul, END_OF_MAP};
+	uint64_t d = dice(), scratch = SCRATCH + dice() % SCRATCH_SIZE;
+
+	switch (d & 7) {
+	case 0: return RAM_LAST + (d >> 8) % (RAM_END - RAM_LAST);
+	case 1: return edges[(d >> 8) % (sizeof(edges) / sizeof(edges[0]))] + (d >> 32) % 4096;
+	case 2: return 0 - (d >> 8) % 65536;
+	case 3: return scratch | 1ul << (32 + (d >> 8) % 32);
+	case 4: return (d >> 8) % 0x80000; /* nothing of this guest's: its command line is copied */
+	default: return scratch;
+	}
+}
+
+uint32_t reach(void)
+{
+	uint64_t d = dice();
+
+	switch (d & 15) {
+	case 0: return (uint32_t)(d >> 8) % REACH >> (d >> 60); /* of every magnitude */
+	case 1: return (uint32_t)((d >> 8) | RAM_END);
+	case 2: return 0;
+	default: return (uint32_t)(d >> 8) % 4096;
+	}
+}
+
 /* --- the second CPU --- */
 
 static void other_cpu(void)
@@ -175,11 +202,24 @@ static void attack(const struct kind *k)
 		return;
 	}
 	attack_registers(&t);
+	attack_messages(&t);
 	attack_chains(&t);
 	attack_requests(&t);
 	attack_races(&t);
 	print("HOSTILE %s attacks=%u\n", k->name, t.attacks);
 	report(true, k->name);
+}
+
+/* Where memory ends, of what is below 4 GiB. */
+static uint64_t ram_end(void)
+{
+	uint64_t base, len, end = 0;
+
+	for (unsigned n = 0; memory_range(n, &base, &len); n++) {
+		if (base < END_OF_MAP && base + len > end)
+			end = base + len;
+	}
+	return end;
 }
 
 void guest_run(void)
@@ -188,6 +228,9 @@ void guest_run(void)
 
 	verbose = cmdline_has("verbose");
 	x2apic_enable();
+	report((uintptr_t)guest_run >= GUEST_BASE && (uintptr_t)guest_end <= RAM_LAST &&
+		       ram_end() == RAM_END,
+	       "the guest is where no device of its own writes");
 	report(cpu_start(1, other_cpu), "there is a second CPU");
 	for (uint64_t n = cmdline_number("repeat", 1); n > 0; n--) {
 		for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -2,10 +2,9 @@
 /* Descriptor chains and rings as no driver makes them. */
 #include "hostile.h"
 
-#define END_OF_MAP   0x100000000ul
-#define LAPIC        0xfee00000ul
-#define NO_MEMORY    0xd0000000ul
-#define TABLE        16u /* entries of an indirect table */
+#define TABLE      16u /* entries of an indirect table */
+#define SCATTERED  64u
+#define OVERLAP_IN 64u /* bytes: what rings inside each other add up to stays below 1 MiB */
 
 static void desc(struct target *t, uint16_t i, uint64_t addr, uint32_t len, uint16_t flags,
 		 uint16_t next)
@@ -64,7 +63,7 @@ static void addresses(struct target *t)
 		uint32_t len;
 	} bad[] = {
 		{NO_MEMORY, 64}, {LAPIC, 64}, {END_OF_MAP, 64}, {t->v.common, 56}, {t->v.notify, 4},
-		{1ul << 52, 64}, {~0ul, 1}, {~0ul - 15, 64}, {~0ul - 0xfff, 0x2000},
+		{RAM_END - 1, 2}, {RAM_LAST, 0x1001}, {RAM_END, 1}, {1ul << 52, 64}, {~0ul, 1}, {~0ul - 15, 64}, {~0ul - 0xfff, 0x2000},
 		{buffer(t), 0xffffffff}, {0, 0xffffffff}, {1ul << 63, 1},
 	};
 
@@ -160,6 +159,19 @@ static void rings(struct target *t)
 	}
 }
 
+/* Descriptors, and on top of them, @off behind, an index that counts and heads that are some. */
+static void overlap_fill(volatile uint64_t *at, uint64_t off)
+{
+	volatile uint16_t *avail = (volatile uint16_t *)((uintptr_t)at + off);
+
+	for (unsigned i = 0; i < 64; i += 2) {
+		at[i] = place();
+		at[i + 1] = dice() % OVERLAP_IN | (dice() & 0xful) << 32 | (dice() % QUEUE_SIZE) << 48;
+	}
+	avail[1] = (uint16_t)(dice() % (QUEUE_SIZE / 2));
+	avail[2] = (uint16_t)(dice() % QUEUE_SIZE);
+}
+
 static void overlaps(struct target *t)
 {
 	uint64_t at;
@@ -175,12 +187,32 @@ static void overlaps(struct target *t)
 		virtio_write(&t->v, COMMON_Q_USED, 8, at + 2 * off);
 		virtio_write(&t->v, COMMON_Q_ENABLE, 2, 1);
 		virtio_driver_ok(&t->v);
-		/* Addresses and lengths that stay away from the image, at 1 MiB. */
-		for (unsigned i = 0; i < 64; i++)
-			((volatile uint64_t *)at)[i] = dice() & (i & 1 ? 0xf0000fffful : 0xf0007fffful);
+		overlap_fill((volatile uint64_t *)at, off);
 		target_kick(t, ANY);
 	}
 	target_end(t, "rings inside each other", NOTHING, ANY);
+}
+
+/* Chains that are right, of buffers that may be anywhere. */
+static void scattered(struct target *t)
+{
+	target_begin(t, VIRTIO_F_EVENT_IDX);
+	for (unsigned n = 0; n < SCATTERED; n++) {
+		unsigned count = 1 + (unsigned)(dice() % 4), out = (unsigned)(dice() % 3);
+
+		target_request(t);
+		for (unsigned i = 0; i < count; i++)
+			desc(t, (uint16_t)(4 + i), place(), reach(),
+			     (i >= out ? VRING_WRITE : 0) | (i + 1 < count ? VRING_NEXT : 0),
+			     (uint16_t)(5 + i));
+		if (n & 1) /* behind a header that is one */
+			desc(t, 3, buffer(t), 24, VRING_NEXT, 4);
+		vring_push(&t->ring, n & 1 ? 3 : 4);
+		if (target_kick(t, ANY) != USED)
+			target_begin(t, n & 2 ? VIRTIO_F_EVENT_IDX : 0);
+		t->ring.used_seen = vring_used_idx(&t->ring);
+	}
+	target_end(t, "buffers anywhere", NOTHING, ANY);
 }
 
 void attack_chains(struct target *t)
@@ -191,4 +223,5 @@ void attack_chains(struct target *t)
 	indirect(t);
 	rings(t);
 	overlaps(t);
+	scattered(t);
 }

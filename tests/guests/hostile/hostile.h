@@ -13,6 +13,22 @@
 #define QUEUE_SIZE 16u
 #define BUFFER     4096u
 
+/*
+ * Its memory: rings and buffers from 16 MiB on, SCRATCH for devices to write into, and itself at
+ * GUEST_BASE (scripts/mk/guests.mk), away from all that a device is told to write: only what
+ * begins between RAM_LAST and its end, or is no memory, lies above. So whatever happens to this
+ * guest's code, tables or stack was not its own doing.
+ */
+#define GUEST_BASE   0x3c00000ul
+#define SCRATCH      0x2000000ul
+#define SCRATCH_SIZE 0xb00000ul
+#define REACH        0x1000000u /* bytes that from no place() lead into the image */
+#define RAM_LAST     0x3fff000ul
+#define RAM_END      0x4000000ul
+#define LAPIC        0xfee00000ul
+#define NO_MEMORY    0xd0000000ul
+#define END_OF_MAP   0x100000000ul
+
 /* How an attack may end. */
 #define BROKEN  1u
 #define USED    2u
@@ -46,9 +62,19 @@ void other_stop(void);
 
 /** Pseudo-random, the same in every run. */
 uint64_t dice(void);
+/** An address for a device to read or write: memory nobody needs, its end, devices, nothing. */
+uint64_t place(void);
+/** Bytes for it: a few, many, or more than there is memory. */
+uint32_t reach(void);
+
+/** Take interrupts that wait. Returns: how many messages of attack_messages() have come so far. */
+unsigned messages_take(void);
+/** All of a device's messages are ones this guest handles. */
+void messages_tame(struct target *t);
 
 /* The parts. */
 void attack_chains(struct target *t);
+void attack_messages(struct target *t);
 void attack_registers(struct target *t);
 void attack_races(struct target *t);
 void attack_requests(struct target *t);

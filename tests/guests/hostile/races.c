@@ -15,8 +15,8 @@ static void flip_descriptors(void *arg)
 	uint32_t len = d->len;
 	uint16_t flags = d->flags, next = d->next;
 
-	d->addr = dice() & 1 ? ~0ul : 0xfee00000ul;
-	d->len = (uint32_t)dice();
+	d->addr = place();
+	d->len = reach();
 	d->flags = (uint16_t)(dice() & 7);
 	d->next = (uint16_t)dice();
 	d->addr = addr;

@@ -30,6 +30,7 @@
 #define MB_MMAP     0x40u
 #define E820_RAM    1u
 #define PVH_MAGIC   0x336ec578u
+#define CMDLINE_MAX 256u
 
 struct idt_entry {
 	uint16_t offset_low, selector;
@@ -46,7 +47,8 @@ void guest_main(uint32_t magic, uint32_t info);
 
 static struct idt_entry idt[256] __attribute__((aligned(16)));
 static void (*handlers[256])(struct isr_frame *);
-static const char *cmdline = "";
+/* A copy: what the loader left in low memory a guest may write over. */
+static char cmdline[CMDLINE_MAX];
 /* Of the memory map: where it is, where it ends, what lies before base, length and type. */
 static const uint8_t *map_at, *map_end;
 static bool map_has_sizes;
@@ -372,11 +374,17 @@ uint64_t cmdline_number(const char *name, uint64_t otherwise)
 	return n;
 }
 
+static void cmdline_keep(const char *from)
+{
+	for (size_t i = 0; i + 1 < CMDLINE_MAX && from[i]; i++)
+		cmdline[i] = from[i];
+}
+
 /* Multiboot 1 information: flags, ..., [4] command line, [11] map length, [12] map. */
 static void multiboot_read(const uint32_t *info)
 {
 	if (info[0] & MB_CMDLINE)
-		cmdline = (const char *)(uintptr_t)info[4];
+		cmdline_keep((const char *)(uintptr_t)info[4]);
 	if (info[0] & MB_MMAP) {
 		map_at = (const uint8_t *)(uintptr_t)info[12];
 		map_end = map_at + info[11];
@@ -388,7 +396,7 @@ static void multiboot_read(const uint32_t *info)
 static void pvh_read(const uint64_t *info)
 {
 	if (info[3])
-		cmdline = (const char *)(uintptr_t)info[3];
+		cmdline_keep((const char *)(uintptr_t)info[3]);
 	map_at = (const uint8_t *)(uintptr_t)info[5];
 	map_end = map_at + 24ul * (uint32_t)info[6];
 }
