@@ -262,6 +262,25 @@ static struct runq_entity *resumed(struct runq *rq)
 }
 
 /*
+ * Who is next on a CPU that waits in place, taken off the queue. @rq is locked, also on return;
+ * but not while pick() looks at the others, and the thread that waits may be woken then.
+ */
+static struct runq_entity *pick_waiting(struct runq *rq, struct cpu *c)
+{
+	struct runq_entity *e;
+
+	do {
+		e = resumed(rq);
+		if (e)
+			return e;
+		e = pick(rq, c);
+	} while (unlikely(rq->resume));
+	if (e)
+		runq_order_remove(&rq->order, e);
+	return e;
+}
+
+/*
  * The running thread has blocked and there is no other: wait on its stack. @rq is locked, also
  * on return. Returns: who is next, taken off the queue.
  */
@@ -277,14 +296,9 @@ static struct runq_entity *wait_in_place(struct runq *rq, struct cpu *c)
 		idle_wait();
 		spin_lock_irqoff(&rq->lock);
 		c->need_resched = 0;
-		e = resumed(rq);
+		e = pick_waiting(rq, c);
 		if (e)
 			break;
-		e = pick(rq, c);
-		if (e) {
-			runq_order_remove(&rq->order, e);
-			break;
-		}
 		spin_unlock_irqoff(&rq->lock);
 	}
 	account(rq->idle, rdtsc());
