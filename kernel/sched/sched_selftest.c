@@ -75,6 +75,49 @@ static void test_ping_pong(struct selftest *t)
 }
 SELFTEST(sched_ping_pong, test_ping_pong);
 
+/*
+ * Many balls at once: CPUs fall idle, wait in place, are woken there and take threads over from
+ * each other, all at the same time. One that is lost never says that it is done; it is left
+ * behind then, so nothing here is on the stack.
+ */
+#define CROWD_PAIRS 6u
+struct crowd {
+	struct ping_pong pair[CROWD_PAIRS];
+	uint32_t next, done;
+	struct waitq q;
+};
+
+static void crowd_player(void *arg)
+{
+	struct crowd *c = arg;
+	uint32_t n = __atomic_fetch_add(&c->next, 1, __ATOMIC_SEQ_CST);
+
+	hit_when(&c->pair[n / 2], n & 1);
+	__atomic_add_fetch(&c->done, 1, __ATOMIC_SEQ_CST);
+	waitq_wake_all(&c->q);
+}
+
+static void test_ping_pong_crowd(struct selftest *t)
+{
+	static struct crowd c;
+	struct thread *player;
+	uint32_t n = 0;
+
+	c = (struct crowd){ .next = 0 };
+	waitq_init(&c.q);
+	for (unsigned int i = 0; i < CROWD_PAIRS; i++)
+		waitq_init(&c.pair[i].q);
+	for (; n < 2 * CROWD_PAIRS; n++) {
+		if (!create(t, &player, crowd_player, &c, THREAD_CLASS_WORKER, -1))
+			break;
+		thread_detach(player);
+	}
+	SELFTEST_CHECK(t, wait_event(&c.q, __atomic_load_n(&c.done, __ATOMIC_ACQUIRE) == n, limit()));
+	for (unsigned int i = 0; i < CROWD_PAIRS; i++)
+		SELFTEST_CHECK(t, !c.pair[i].late);
+}
+SELFTEST(sched_ping_pong_crowd, test_ping_pong_crowd);
+
 /* Many threads, one mutex, one counter that is not atomic. */
 #define CONTENDERS 8u
 #define ROUNDS     500u
