@@ -193,10 +193,17 @@ static void inject_interrupt(struct vcpu *v)
 	window_want(v, vlapic_maybe_pending(v) && vlapic_pending(v) >= 0);
 }
 
-/* What was interrupted goes first; then NMI, then the interrupt controller. */
+/*
+ * What was interrupted goes first; then NMI, then the interrupt controller. An interrupt that did
+ * not reach the guest, which went on all the same, waits until it may.
+ */
 void vcpu_events_prepare(struct vcpu *v)
 {
 	if (unlikely(v->reinject.valid) && !v->inject.valid) {
+		if (unlikely(v->reinject.type == HV_EVENT_EXTINT && !hv_backend->intr_allowed(v))) {
+			window_want(v, true);
+			return;
+		}
 		v->inject = v->reinject;
 		v->reinject.valid = false;
 	}
@@ -263,7 +270,8 @@ static void requests_handle(struct vcpu *v)
 static bool halt_over(struct vcpu *v)
 {
 	if (v->mp == VCPU_MP_HALTED &&
-	    (v->nmi_pending || (vlapic_maybe_pending(v) && vlapic_pending(v) >= 0)))
+	    (v->nmi_pending || v->reinject.valid ||
+	     (vlapic_maybe_pending(v) && vlapic_pending(v) >= 0)))
 		v->mp = VCPU_MP_RUNNING;
 	return v->mp == VCPU_MP_RUNNING || v->requests != 0 || v->dying;
 }

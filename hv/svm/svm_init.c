@@ -53,6 +53,8 @@ static void caps_describe(struct hv_caps *caps, uint32_t edx)
 /*
  * QEMU's TCG names itself. Up to 7.2 its VMRUN forgets the interrupt shadow of the VMCB, and
  * notes a V_IRQ in the word of pending interrupts that other threads of QEMU write at any time.
+ * An interrupt of EVENTINJ stays behind as the exception to be raised until the next exit, and
+ * is raised, masked or not, when the emulator's loop is left before that.
  */
 static bool under_tcg(void)
 {
@@ -96,7 +98,8 @@ static int svm_probe(struct hv_caps *caps)
 	};
 	svm_features.rdpru = cpuid(0x80000000, 0).eax >= 0x80000008 &&
 			     (cpuid(0x80000008, 0).ebx & (1u << 4)) != 0;
-	svm_features.shadow_lost = svm_features.intr_lost = under_tcg();
+	svm_features.shadow_lost = under_tcg();
+	svm_features.intr_lost = svm_features.intr_twice = svm_features.shadow_lost;
 	svm_features.flush_by_asid = (r.edx & FEAT_FLUSH_ASID) != 0;
 	caps_describe(caps, r.edx);
 	return svm_iopm_init();

@@ -30,6 +30,7 @@ struct svm_cpu {
 #define SVM_EXTRA_CR8         (1u << 5) /* CR8 is not 0: it may keep an interrupt out */
 #define SVM_EXTRA_SPEC_CTRL   (1u << 7) /* the guest's SPEC_CTRL is not the host's */
 #define SVM_EXTRA_LOOK_AGAIN  (1u << 8) /* see struct svm_features, intr_lost */
+#define SVM_EXTRA_VIRQ        (1u << 9) /* an interrupt was injected as V_IRQ: see intr_twice */
 
 struct svm_vcpu {
 	struct svm_vmcb *vmcb;
@@ -55,6 +56,7 @@ struct svm_features {
 	bool rdpru;
 	bool shadow_lost; /* VMRUN does not load the interrupt shadow (QEMU's TCG) */
 	bool intr_lost;   /* VMRUN with V_IRQ may drop a physical interrupt (QEMU's TCG) */
+	bool intr_twice;  /* an interrupt of EVENTINJ may come once more, IF or not (QEMU's TCG) */
 };
 
 /* svm_init.c */

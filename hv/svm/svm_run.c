@@ -76,14 +76,56 @@ void svm_nmi_block(struct svm_vcpu *sv, bool on)
 	svm_dirty(sv->vmcb, SVM_CLEAN_I);
 }
 
+/*
+ * Where EVENTINJ is not to be trusted with interrupts: a virtual one that is not intercepted,
+ * which the CPU takes before the first instruction (15.21.4). Nothing is single-stepped then.
+ */
+static void virq_inject(struct svm_vcpu *sv, uint8_t vector)
+{
+	struct svm_vmcb *c = sv->vmcb;
+
+	c->intercept1 &= ~SVM_I1_VINTR;
+	c->v_irq = SVM_V_IRQ;
+	c->v_prio = SVM_V_PRIO_MAX | SVM_V_IGN_TPR;
+	c->v_vector = vector;
+	svm_dirty(c, SVM_CLEAN_I | SVM_CLEAN_TPR);
+	sv->extra |= SVM_EXTRA_VIRQ;
+}
+
+/* V_IRQ still stands when it was not taken: to be injected again. The window is as it was. */
+static void virq_end(struct vcpu *vcpu)
+{
+	struct svm_vcpu *sv = vcpu->svm;
+	struct svm_vmcb *c = sv->vmcb;
+
+	if (c->v_irq & SVM_V_IRQ)
+		vcpu->exitint = (struct hv_event){ .valid = true, .type = HV_EVENT_EXTINT,
+						   .vector = c->v_vector };
+	sv->extra &= ~SVM_EXTRA_VIRQ;
+	c->v_irq = 0;
+	c->v_prio = 0;
+	svm_dirty(c, SVM_CLEAN_TPR);
+	if (sv->intr_window) {
+		sv->intr_window = false;
+		svm_intr_window(vcpu, true);
+	}
+}
+
 static __force_inline void inject(struct vcpu *vcpu)
 {
 	struct svm_vcpu *sv = vcpu->svm;
 	struct hv_event *ev = &vcpu->inject;
 
+	ev->valid = false;
+	if (!(sv->vmcb->int_state & SVM_INT_SHADOW))
+		sv->extra &= ~SVM_EXTRA_STEP_SHADOW;
+	if (svm_features.intr_twice && ev->type == HV_EVENT_EXTINT &&
+	    !(sv->extra & SVM_EXTRA_STEP)) {
+		virq_inject(sv, ev->vector);
+		return;
+	}
 	if (unlikely(ev->type == HV_EVENT_NMI))
 		svm_nmi_block(sv, true);
-	ev->valid = false;
 	sv->vmcb->event_inj = svm_event_encode(ev);
 }
 
@@ -197,7 +239,7 @@ static __noinline void run_after(struct svm_vcpu *sv)
 	sv->extra &= ~SVM_EXTRA_TLB_CLEAR;
 	if (sv->extra & SVM_EXTRA_STEP)
 		step_end(sv);
-	if (sv->extra & SVM_EXTRA_LOOK_AGAIN)
+	if (sv->extra & (SVM_EXTRA_LOOK_AGAIN | SVM_EXTRA_VIRQ))
 		lapic_look_again();
 }
 
@@ -268,6 +310,8 @@ static __noinline void exit_unusual(struct vcpu *vcpu)
 	if ((c->exit_int_info & SVM_EVENT_VALID) &&
 	    svm_event_decode(c->exit_int_info, &vcpu->exitint))
 		vcpu->exitint.valid = true;
+	if (sv->extra & SVM_EXTRA_VIRQ)
+		virq_end(vcpu);
 }
 
 static __force_inline struct vcpu *enter(struct vcpu *vcpu)

@@ -34,6 +34,13 @@ void vcpu_events_prepare(struct vcpu *v)
 	(void)v;
 }
 struct svm_features svm_features;
+static unsigned int looks_again;
+
+void lapic_look_again(void)
+{
+	looks_again++;
+}
+
 
 static struct svm_vmcb vmcb;
 static struct svm_vcpu sv;
@@ -440,6 +447,82 @@ static void test_run_event_cut_short(void **state)
 	assert_int_equal(ex->kind, HV_EXIT_EXTINT);
 }
 
+static void guest_sti(void)
+{
+	vmcb.exit_code = SVM_EXIT_INTR;
+	vmcb.int_state = SVM_INT_SHADOW;
+	vmcb.rip = 0x1001;
+}
+
+/* --- interrupts where EVENTINJ may raise them twice --- */
+
+static bool virq_taken;
+
+static void guest_virq(void)
+{
+	assert_true(vmcb.event_inj == 0);
+	assert_int_equal(vmcb.v_irq, SVM_V_IRQ);
+	assert_int_equal(vmcb.v_vector, 0x40);
+	assert_false(vmcb.intercept1 & SVM_I1_VINTR);
+	assert_int_equal(vmcb.clean & (SVM_CLEAN_I | SVM_CLEAN_TPR), 0);
+	if (virq_taken)
+		vmcb.v_irq = 0;
+	vmcb.exit_code = SVM_EXIT_INTR;
+}
+
+static void inject_0x40(void)
+{
+	svm_features.intr_twice = true;
+	vmcb.clean = SVM_CLEAN_ALL;
+	guest = guest_virq;
+	vcpu.exitint.valid = false;
+	vcpu.inject = (struct hv_event){ .valid = true, .type = HV_EVENT_EXTINT, .vector = 0x40 };
+	svm_run(&vcpu);
+	assert_false(vcpu.inject.valid);
+}
+
+static void test_interrupt_as_virq(void **state)
+{
+	(void)state;
+	virq_taken = true;
+	looks_again = 0;
+	inject_0x40();
+	assert_false(vcpu.exitint.valid);
+	assert_int_equal(vmcb.v_irq, 0);
+	assert_int_equal(sv.extra, 0);
+	assert_int_equal(looks_again, 1);
+	virq_taken = false;
+	inject_0x40();
+	assert_true(vcpu.exitint.valid);
+	assert_int_equal(vcpu.exitint.type, HV_EVENT_EXTINT);
+	assert_int_equal(vcpu.exitint.vector, 0x40);
+	assert_int_equal(vmcb.v_irq, 0);
+}
+
+static void test_virq_keeps_the_window(void **state)
+{
+	(void)state;
+	svm_intr_window(&vcpu, true);
+	virq_taken = true;
+	inject_0x40();
+	assert_int_equal(vmcb.v_irq, SVM_V_IRQ);
+	assert_int_equal(vmcb.v_vector, 0);
+	assert_true(vmcb.intercept1 & SVM_I1_VINTR);
+}
+
+/* HLT in the shadow of STI, ended by the instruction's emulation: the way of each idle guest. */
+static void test_interrupt_as_virq_behind_a_shadow(void **state)
+{
+	(void)state;
+	svm_features.shadow_lost = true;
+	guest = guest_sti;
+	svm_run(&vcpu);
+	svm_reg_set(&vcpu, HV_REG_INTR_SHADOW, 0);
+	virq_taken = true;
+	inject_0x40();
+	assert_int_equal(sv.extra, 0);
+}
+
 static void test_intr_window(void **state)
 {
 	(void)state;
@@ -460,13 +543,6 @@ static void test_intr_window(void **state)
 }
 
 /* --- the shadow on a CPU whose VMRUN forgets it --- */
-
-static void guest_sti(void)
-{
-	vmcb.exit_code = SVM_EXIT_INTR;
-	vmcb.int_state = SVM_INT_SHADOW;
-	vmcb.rip = 0x1001;
-}
 
 static void guest_before_step(void)
 {
@@ -759,6 +835,9 @@ int main(void)
 		T(test_dump_names_the_exit),
 		T(test_run_event_cut_short),
 		T(test_intr_window),
+		T(test_interrupt_as_virq),
+		T(test_virq_keeps_the_window),
+		T(test_interrupt_as_virq_behind_a_shadow),
 		T(test_shadow_is_stepped_over),
 		T(test_shadow_ended_by_advance),
 		T(test_guests_own_single_step_is_its),

@@ -421,6 +421,14 @@ static void cut_short_event_comes_again(struct vcpu *who)
 	assert_int_equal(fake_injected().vector, HV_VEC_PF);
 }
 
+static void late_interrupt_arrives(struct vcpu *who)
+{
+	assert_int_equal(fake_injected().type, HV_EVENT_EXTINT);
+	assert_int_equal(fake_injected().vector, 0x52);
+	assert_false(who->window_on);
+	who->rflags &= ~HV_RFLAGS_IF;
+}
+
 static void events_go_in_their_order(void **state)
 {
 	static const struct fake_step steps[] = {
@@ -428,7 +436,10 @@ static void events_go_in_their_order(void **state)
 		{ nothing_arrives, { .kind = HV_EXIT_INTR_WINDOW }, { 0 } },
 		{ interrupt_arrives, { .kind = HV_EXIT_CACHE, .insn_len = 2 },
 		  { .valid = true, .type = HV_EVENT_EXCEPTION, .vector = HV_VEC_PF } },
-		{ cut_short_event_comes_again, HLT, { 0 } },
+		{ cut_short_event_comes_again, { .kind = HV_EXIT_CACHE, .insn_len = 2 },
+		  { .valid = true, .type = HV_EVENT_EXTINT, .vector = 0x52 } },
+		{ nothing_arrives, { .kind = HV_EXIT_INTR_WINDOW }, { 0 } }, /* it is masked now */
+		{ late_interrupt_arrives, HLT, { 0 } },
 	};
 
 	(void)state;
@@ -442,7 +453,7 @@ static void events_go_in_their_order(void **state)
 	vcpu_request(v, VCPU_REQ_NMI);
 	for (int i = 0; i < 10; i++)
 		thread_yield();
-	assert_int_equal(fake_steps_run(), 4);
+	assert_int_equal(fake_steps_run(), ARRAY_SIZE(steps));
 	assert_int_equal(v->mp, VCPU_MP_HALTED);
 	vcpu_request(v, VCPU_REQ_CLOCK | VCPU_REQ_TLB | VCPU_REQ_YIELD); /* does not end a halt */
 	for (int i = 0; i < 5; i++)
