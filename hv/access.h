@@ -16,26 +16,29 @@
 bool access_missed(struct vcpu *v, struct gbus_hit *h, struct gbus_access *a);
 
 /**
- * One access through the hit @h: the epoch section lasts as long as the device's function,
- * which never sleeps.
+ * One access through the hit @h, described in v->access, which has what was read afterwards: on
+ * the stack it would cost the handler a guarded frame. The epoch section lasts as long as the
+ * device's function, which never sleeps.
  * @data  as struct gbus_access has it
  * Returns: false when nothing has happened and the thread has to do it.
  */
 static inline bool access_fast(struct vcpu *v, struct gbus_hit *h, uint64_t addr,
-			       unsigned int size, bool write, uint64_t *data)
+			       unsigned int size, bool write, uint64_t data)
 {
-	struct gbus_access a = { .addr = addr, .size = (uint8_t)size, .write = write,
-				 .data = *data };
+	struct gbus_access *a = &v->access;
 	bool done;
 
+	a->addr = addr;
+	a->size = (uint8_t)size;
+	a->write = write;
+	a->data = data;
 	epoch_enter_irqoff();
 	if (likely(gbus_hit_holds(&v->vm->bus, h, addr, size))) {
-		a.offset = (uint32_t)(addr - h->start);
-		done = h->range->fn(h->range, v, &a, true);
+		a->offset = (uint32_t)(addr - h->start);
+		done = h->range->fn(h->range, v, a, true);
 	} else {
-		done = access_missed(v, h, &a);
+		done = access_missed(v, h, a);
 	}
-	*data = a.data;
 	epoch_leave_irqoff();
 	return done;
 }

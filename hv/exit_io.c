@@ -25,10 +25,10 @@ enum hv_disposition exit_io_fast(struct vcpu *v, struct hv_exit *e)
 	uint64_t data = v->gpr[GPR_RAX] & io_mask[io->size];
 
 	if (unlikely(io->string) ||
-	    unlikely(!access_fast(v, &v->port_hit, io->port, io->size, !io->in, &data)))
+	    unlikely(!access_fast(v, &v->port_hit, io->port, io->size, !io->in, data)))
 		return HV_THREAD;
 	if (io->in)
-		v->gpr[GPR_RAX] = in_merge(v->gpr[GPR_RAX], data, io->size);
+		v->gpr[GPR_RAX] = in_merge(v->gpr[GPR_RAX], v->access.data, io->size);
 	(void)vcpu_advance(v, e); /* the CPU has told the length */
 	return HV_RESUME;
 }
@@ -66,14 +66,14 @@ static const struct mov_form *mov_here(struct vcpu *v)
 }
 
 /* A page of RAM under the xAPIC's answers itself, and faults only while it is dirty-logged or
- * absent. */
-static bool lapic_fast(struct vcpu *v, gpa_t gpa, bool write, uint64_t *data)
+ * absent. Out of line, as its frame would be that of every access. */
+static __noinline bool lapic_fast(struct vcpu *v, gpa_t gpa, bool write, uint64_t data)
 {
-	uint32_t value = (uint32_t)*data;
+	uint32_t value = (uint32_t)data;
 	bool done = !gmem_covers(&v->vm->mem, gpa) &&
 		    vlapic_mmio(v, (uint32_t)(gpa.v & (PAGE_SIZE - 1)), write, &value, true);
 
-	*data = value;
+	v->access.data = value;
 	return done;
 }
 
@@ -95,13 +95,13 @@ enum hv_disposition exit_stage2_fast(struct vcpu *v, struct hv_exit *e)
 	if (write)
 		data = mov_form_value(f, v->gpr);
 	if (unlikely(access_is_lapic(v, gpa)))
-		done = lapic_fast(v, gpa, write, &data);
+		done = lapic_fast(v, gpa, write, data);
 	else
-		done = access_fast(v, &v->mmio_hit, gpa.v, f->size, write, &data);
+		done = access_fast(v, &v->mmio_hit, gpa.v, f->size, write, data);
 	if (unlikely(!done))
 		return HV_THREAD;
 	if (!write)
-		mov_form_load(f, v->gpr, data);
+		mov_form_load(f, v->gpr, v->access.data);
 	e->insn_len = f->len;
 	(void)vcpu_advance(v, e);
 	return HV_RESUME;

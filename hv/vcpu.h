@@ -135,6 +135,7 @@ struct vcpu {
 	struct insn_cache insn_cache;
 	struct code_walk code_walks[CODE_WALKS]; /* slots by page */
 	struct gbus_hit port_hit, mmio_hit;
+	struct gbus_access access; /* of the exit being handled, IRQs off (hv/access.h) */
 	struct mov_form mov_forms[MOV_FORMS]; /* slots by RIP, valid by bytes (hv/mov.h) */
 	struct cpuid_model *cpuid;
 	struct waitq wait;      /* the thread sleeps here: halted, waiting for SIPI, parked */
