@@ -8,6 +8,7 @@
 #include "guest.h"
 
 #define ROUNDS      10000u
+#define SLICES      10u
 #define TOUCH_AT    0x2000000ul /* 32 MiB: memory that nobody has used */
 #define TOUCH_PAGES 10000u
 #define FAR_AWAY    (1ul << 50) /* TSC ticks */
@@ -57,25 +58,31 @@ void on_gp(void);
 __asm__(".text\n.align 16\non_gp:\n\t"
 	"addq $2, 8(%rsp)\n\taddq $8, %rsp\n\tiretq\n");
 
-static uint64_t empty_loop(void)
+static uint64_t empty_loop(uint32_t rounds)
 {
 	uint64_t begin = rdtsc();
 
-	for (uint32_t i = 0; i < ROUNDS; i++)
+	for (uint32_t i = 0; i < rounds; i++)
 		__asm__ volatile("" : : : "memory");
 	return rdtsc() - begin;
 }
 
+/* The least of SLICES, as the host's other threads have their turn now and then. */
 #define MEASURE(name, statement)                                                                   \
 	do {                                                                                       \
-		uint64_t begin_ = rdtsc(), took_;                                                  \
+		uint64_t least_ = UINT64_MAX;                                                      \
                                                                                                    \
-		for (uint32_t i_ = 0; i_ < ROUNDS; i_++) {                                         \
-			__asm__ volatile("" : : : "memory");                                       \
-			statement;                                                                 \
+		for (uint32_t slice_ = 0; slice_ < SLICES; slice_++) {                             \
+			uint64_t begin_ = rdtsc(), took_;                                          \
+                                                                                                   \
+			for (uint32_t i_ = 0; i_ < ROUNDS / SLICES; i_++) {                        \
+				__asm__ volatile("" : : : "memory");                               \
+				statement;                                                         \
+			}                                                                          \
+			took_ = rdtsc() - begin_;                                                  \
+			least_ = took_ < least_ ? took_ : least_;                                  \
 		}                                                                                  \
-		took_ = rdtsc() - begin_ - empty_loop();                                           \
-		result(name, took_ / ROUNDS);                                                      \
+		result(name, (least_ - empty_loop(ROUNDS / SLICES)) / (ROUNDS / SLICES));          \
 	} while (0)
 
 /* KVM_HC_VAPIC_POLL_IRQ: does nothing and answers 0. */
@@ -125,7 +132,7 @@ static void measure_self_ipi(void)
 	for (uint32_t i = 0; i < ROUNDS; i++) {
 		wrmsr(MSR_X2APIC_SELF, VECTOR_SELF);
 	}
-	took = rdtsc() - begin - empty_loop();
+	took = rdtsc() - begin - empty_loop(ROUNDS);
 	if (handled != ROUNDS)
 		print("BENCH self_ipi lost %u\n", ROUNDS - handled);
 	else
@@ -182,7 +189,7 @@ static void measure_touch(void)
 
 	for (uint32_t i = 0; i < TOUCH_PAGES; i++)
 		*(volatile uint64_t *)(TOUCH_AT + i * 4096ul) = i;
-	took = rdtsc() - begin - empty_loop() * TOUCH_PAGES / ROUNDS;
+	took = rdtsc() - begin - empty_loop(TOUCH_PAGES);
 	result("touch_4k", took / TOUCH_PAGES);
 }
 
