@@ -132,7 +132,7 @@ static uint8_t ranges(uint32_t type, const struct vblk_range *range, unsigned in
 	return status_byte();
 }
 
-static uint8_t range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
+static inline uint8_t range(uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
 {
 	const struct vblk_range one = {sector, sectors, flags};
 

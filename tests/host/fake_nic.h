@@ -191,6 +191,27 @@ static inline void assert_silent(struct nic *c, unsigned int pair)
 	assert_int_equal(received(c, pair, &h, in), 0);
 }
 
+/* A command on the control queue: its answer. */
+static inline uint8_t command(struct nic *c, uint8_t class, uint8_t cmd, const void *data, uint32_t len)
+{
+	struct fake_ring *r = &c->ring[virtio_has(c->d, VIRTIO_NET_F_MQ) ? 4 : 2];
+	uint8_t *p = fake_guest(c->scratch);
+	const struct fake_buf b[] = {{c->scratch, 2, false}, {c->scratch + 2, len, false},
+				     {c->scratch + 70000, 1, true}};
+	uint32_t head, n;
+
+	p[0] = class;
+	p[1] = cmd;
+	memcpy(p + 2, data, len);
+	p[70000] = 0xee;
+	fake_ring_add(r, b, 3);
+	fake_ring_kick(r);
+	fake_io_run(vm);
+	assert_true(fake_ring_used(r, &head, &n));
+	assert_int_equal(n, 1);
+	return p[70000];
+}
+
 /* Another rate for all cards of the VM. */
 static inline void limit_all(uint64_t bits)
 {
