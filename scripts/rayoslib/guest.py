@@ -125,6 +125,13 @@ class Guest(Console):
         return self.run(f"until [ -e {job.base}.status ]; do sleep 0.2; done; "
                         f"cat {job.base}.out; (exit $(cat {job.base}.status))", timeout)
 
+    def iperf_server(self):
+        """Start iperf3's server for one client; its job, once it listens."""
+        job = self.spawn("iperf3 -s -1")
+        self.ok("until grep -q ':1451 0*:0000 0A' /proc/net/tcp /proc/net/tcp6; "  # port 5201
+                "do sleep 0.1; done", 300)
+        return job
+
     def put(self, path, data):
         """Write a file in the guest."""
         text = base64.b64encode(data if isinstance(data, bytes) else data.encode()).decode()

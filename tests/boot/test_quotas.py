@@ -2,10 +2,13 @@
 """Rates of devices hold within 5 % of guest time, and nothing else slows them down: under
 -icount, where a nanosecond is an instruction, so that the host's load is none of the numbers.
 
-Guest `a` has a disk and a network card for each rate, `b` answers. RAYOS_SOAK=1 measures longer.
+Guest `a` has a disk and a network card for each rate, `b` answers. What is unlimited costs a
+thousand million instructions a second, so it runs for one; what waits for its quota costs
+next to nothing. Some ten minutes in all: full size (RAYOS_SOAK=1) only.
 """
 
 import os
+import re
 
 import pytest
 
@@ -16,10 +19,13 @@ from rayoslib.shell import Shell
 
 SOAK = os.environ.get("RAYOS_SOAK") == "1"
 pytestmark = pytest.mark.skipif(not SOAK, reason="minutes of emulated time: full size only (make soak)")
-SECONDS = 20 if SOAK else 4
-FREE_SECONDS = 4 if SOAK else 1
+# Of guest time: how long a load runs; it is measured from when on, for how long. What may come at
+# once, a tenth of a second's worth, is over by then.
+LIMITED = (5, 1, 3)
+FREE = (1, 0.5, 0.3)
 WITHIN = 0.05
 BOOT = 1800
+LOAD_TIMEOUT = 3600
 MBIT = 125_000  # bytes a second
 CONF = """
 [vm a]
@@ -46,8 +52,9 @@ net = rate=unlimited
 net = rate=unlimited
 """
 # What a counter gains in a second, by the guest's own clock, once what may come at once is over.
-RATE = ("rate() { n() { awk '{ print $1 }' $1; }; sleep 1; a=$(n $1); t=$(date +%s%N); sleep $2; "
-        "b=$(n $1); u=$(date +%s%N); echo $(((b-a)*1000000000/(u-t))); }")
+RATE = ("now() { awk '/^now at/ { print $3 }' /proc/timer_list; }; n() { awk '{ print $1 }' $1; }; "
+        "rate() { sleep $3; a=$(n $1); t=$(now); sleep $2; b=$(n $1); u=$(now); "
+        "echo $(((b-a)*1000000000/(u-t))); }")
 
 
 @pytest.fixture(scope="module")
@@ -63,29 +70,35 @@ def shell(boot, tmp_path_factory):
     return shell
 
 
-def reads(shell, serial, seconds):
+def measured(guest, load, counter, times):
+    """What a counter gains in a second while @load runs. Both on one line: guest time runs ahead
+    whenever all wait, and would not wait for a second one to be typed."""
+    _, begin, seconds = times
+    said = guest.ok(f"{load} >/tmp/load 2>&1 & rate {counter} {seconds} {begin}; "
+                    "wait $! || { cat /tmp/load; false; }", LOAD_TIMEOUT)
+    return int(re.search(r"^\d+$", said, re.M).group())
+
+
+def reads(shell, serial, times):
     """Reads a second that a disk gives to 16 at a time."""
     with Guest(shell, "a") as guest:
         disk = guest.ok(f"disk {serial}", 300)
-        job = guest.spawn(f"fio --name=q --filename={disk} --rw=randread --bs=4k --direct=1 "
-                          f"--ioengine=io_uring --iodepth=16 --time_based --runtime={seconds + 3}")
-        rate = int(guest.ok(f"rate /sys/block/{disk[5:]}/stat {seconds}", 3600))
-        done = guest.join(job, 3600)
-        assert done.status == 0 and "err= 0" in done.text, done.text
+        rate = measured(guest, f"fio --name=q --filename={disk} --rw=randread --bs=4k --direct=1 "
+                        f"--ioengine=io_uring --iodepth=16 --time_based --runtime={times[0]}",
+                        f"/sys/block/{disk[5:]}/stat", times)
+        assert "err= 0" in guest.ok("cat /tmp/load", 300)
     return rate
 
 
-def sent(shell, number, seconds):
+def sent(shell, number, times):
     """Bytes a second that reach guest b through card @number of a's."""
     with Guest(shell, "b") as guest:
-        server = guest.spawn("iperf3 -s -1")
+        server = guest.iperf_server()
     with Guest(shell, "a") as guest:
-        job = guest.spawn(f"iperf3 -c 10.0.{number}.2 -t {seconds + 3}")
-        rate = int(guest.ok(f"rate /sys/class/net/eth{number}/statistics/tx_bytes {seconds}", 3600))
-        done = guest.join(job, 3600)
-        assert done.status == 0, done.text
+        rate = measured(guest, f"iperf3 -c 10.0.{number}.2 -t {times[0]}",
+                        f"/sys/class/net/eth{number}/statistics/tx_bytes", times)
     with Guest(shell, "b") as guest:
-        assert guest.join(server, 3600).status == 0
+        assert guest.join(server, LOAD_TIMEOUT).status == 0
     return rate
 
 
@@ -94,21 +107,21 @@ def holds(rate, quota):
 
 
 def test_operations_of_a_disk(shell, show):
-    free, slow = reads(shell, "free", FREE_SECONDS), reads(shell, "slow", SECONDS)
+    free, slow = reads(shell, "free", FREE), reads(shell, "slow", LIMITED)
     show(f"reads a second: {free} unlimited, {slow} of 1000")
     assert holds(slow, 1000) and free >= 2 * 1000
     assert "QUOTA_EXCEEDED vm=a device=disk2 what=ops" in shell.machine.text()
     # While it runs, and back.
     shell.ok("device limit a disk2 ops=500", 120)
-    half = reads(shell, "slow", SECONDS)
+    half = reads(shell, "slow", LIMITED)
     show(f"{half} of 500")
     assert holds(half, 500)
 
 
 def test_bytes_of_a_network_card(shell, show):
-    free = sent(shell, 0, FREE_SECONDS)
+    free = sent(shell, 0, FREE)
     shell.ok("device limit a net rate=100M", 120)  # of all cards together
-    rates = {100: sent(shell, 1, SECONDS), 10: sent(shell, 2, SECONDS)}
+    rates = {100: sent(shell, 1, LIMITED), 10: sent(shell, 2, LIMITED)}
     show(f"Mbit/s: {free / MBIT:.1f} unlimited, "
          + ", ".join(f"{rate / MBIT:.2f} of {quota}" for quota, rate in rates.items()))
     for quota, rate in rates.items():
