@@ -98,8 +98,7 @@ int vlapic_load(struct vcpu *vcpu, struct state_buf *b, uint32_t version);
 
 /* The EOI broadcast of a level-triggered vector to the IOAPIC. */
 void vioapic_eoi(struct vm *vm, uint8_t vector);
-/** 8259 has an interrupt for the CPU / its INTA cycle. */
-bool vpic_pending(struct vm *vm);
+/** The 8259 pair's INTA cycle. */
 int vpic_ack(struct vm *vm);
 
 #endif

@@ -64,6 +64,39 @@ void vlapic_error(struct vlapic *l, uint32_t esr_bit)
 		vlapic_set_irq(l->vcpu, (uint8_t)lvt, false);
 }
 
+/* Whether the 8259 pair signals INTR. */
+static __force_inline bool intr_pending(const struct vcpu *vcpu)
+{
+	return vcpu->vm->pic->out;
+}
+
+/* The highest in service is so no more. */
+static __force_inline void in_service_drop(struct vlapic *l, unsigned int vec)
+{
+	l->depth--;
+	l->isr[vec >> 6] &= ~BIT(vec & 63);
+}
+
+/*
+ * How the offer to end the highest by the guest's byte has been taken. The bit still set means
+ * that its handler has not ended: the offer is taken back, a real EOI follows.
+ * Returns: whether an interrupt has ended. Pre: armed, so it was an edge
+ */
+static __force_inline bool pv_eoi_settle(struct vlapic *l)
+{
+	volatile uint8_t *flag = l->pv_eoi;
+
+	l->pv_armed = false;
+	if (*flag & 1) {
+		*flag &= (uint8_t)~1u;
+		return false;
+	}
+	if (!l->depth)
+		return false;
+	in_service_drop(l, l->stack[l->depth - 1]);
+	return true;
+}
+
 int vlapic_pending(struct vcpu *vcpu)
 {
 	struct vlapic *l = vcpu->lapic;
@@ -71,9 +104,9 @@ int vlapic_pending(struct vcpu *vcpu)
 
 	/* Before the scan, so that a bit set during it brings us back. */
 	__atomic_store_n(&vcpu->irq_hint, false, __ATOMIC_SEQ_CST);
-	if (unlikely(l->pv_armed))
-		vlapic_pv_eoi_sync(vcpu);
-	if (unlikely(vpic_pending(vcpu->vm)) && (vlapic_takes_extint(l) || l->ext_intr)) {
+	if (l->pv_armed)
+		(void)pv_eoi_settle(l);
+	if (unlikely(intr_pending(vcpu)) && (vlapic_takes_extint(l) || l->ext_intr)) {
 		vec = VLAPIC_EXTINT;
 	} else {
 		vec = vec_highest(l->irr);
@@ -103,23 +136,29 @@ static void pv_eoi_arm(struct vlapic *l, unsigned int vec)
 	l->pv_armed = true;
 }
 
+static __noinline int ack_extint(struct vcpu *vcpu)
+{
+	int vec;
+
+	vcpu->lapic->ext_intr = false;
+	vec = vpic_ack(vcpu->vm);
+	vlapic_hint(vcpu->lapic);
+	return vec;
+}
+
 int vlapic_ack(struct vcpu *vcpu)
 {
 	struct vlapic *l = vcpu->lapic;
 	unsigned int vec = (unsigned int)l->candidate;
 
-	if (unlikely(vec == VLAPIC_EXTINT)) {
-		l->ext_intr = false;
-		vec = (unsigned int)vpic_ack(vcpu->vm);
-		vlapic_hint(l);
-		return (int)vec;
-	}
+	if (unlikely(vec == VLAPIC_EXTINT))
+		return ack_extint(vcpu);
 	__atomic_fetch_and(&l->irr[vec >> 6], ~BIT(vec & 63), __ATOMIC_RELAXED);
 	l->isr[vec >> 6] |= BIT(vec & 63);
 	/* It outranks what is in service, so there is room: one vector per class. */
 	l->stack[l->depth++ % VEC_CLASSES] = (uint8_t)vec;
 	__atomic_store_n(&vcpu->irq_hint, false, __ATOMIC_SEQ_CST);
-	if (unlikely(vec_any(l->irr) || vpic_pending(vcpu->vm)))
+	if (unlikely(vec_any(l->irr) || intr_pending(vcpu)))
 		vcpu->irq_hint = true;
 	if (l->pv_eoi)
 		pv_eoi_arm(l, vec);
@@ -129,8 +168,7 @@ int vlapic_ack(struct vcpu *vcpu)
 /* The highest in service has ended; not called when there is none. */
 static __force_inline void eoi_highest(struct vlapic *l, unsigned int vec)
 {
-	l->depth--;
-	l->isr[vec >> 6] &= ~BIT(vec & 63);
+	in_service_drop(l, vec);
 	if (vec_any(l->irr))
 		l->vcpu->irq_hint = true;
 }
@@ -180,19 +218,12 @@ void vlapic_cr8_set(struct vcpu *vcpu, uint64_t cr8)
 	vlapic_tpr_set(vcpu->lapic, (uint8_t)((cr8 & 0xf) << 4));
 }
 
-/* The bit still set means the handler has not ended: take the offer back, a real EOI follows. */
 void vlapic_pv_eoi_sync(struct vcpu *vcpu)
 {
 	struct vlapic *l = vcpu->lapic;
-	volatile uint8_t *flag = l->pv_eoi;
 
-	if (!l->pv_armed)
-		return;
-	l->pv_armed = false;
-	if (*flag & 1)
-		*flag &= (uint8_t)~1u;
-	else if (l->depth)
-		eoi_highest(l, l->stack[l->depth - 1]); /* edge, or it would not be armed */
+	if (l->pv_armed && pv_eoi_settle(l) && vec_any(l->irr))
+		vcpu->irq_hint = true;
 }
 
 /* The guest's flag, pinned while it is on. */

@@ -99,11 +99,6 @@ void vpic_line(struct vm *vm, unsigned int irq, bool level)
 	update(vm);
 }
 
-bool vpic_pending(struct vm *vm)
-{
-	return vm->pic->out;
-}
-
 static void chip_ack(struct vpic_chip *c, unsigned int ir)
 {
 	uint8_t bit = (uint8_t)(1u << ir);

@@ -50,21 +50,6 @@ BUILD_ASSERT(HV_EXIT_KIND_COUNT <= SVM_KIND_MASK, "kinds and flags share a byte"
 	(BIT(HV_VEC_DF) | BIT(HV_VEC_TS) | BIT(HV_VEC_NP) | BIT(HV_VEC_SS) | BIT(HV_VEC_GP) |      \
 	 BIT(HV_VEC_PF) | BIT(HV_VEC_AC) | BIT(21))
 
-static void decode_io(const struct svm_vmcb *vmcb, struct hv_exit *exit)
-{
-	uint32_t info = (uint32_t)vmcb->exit_info1;
-
-	exit->u.io = (struct hv_exit_io){
-		.port = (uint16_t)(info >> SVM_IOIO_PORT_SHIFT),
-		.size = (info >> SVM_IOIO_SIZE_SHIFT) & 7u,
-		.in = (info & SVM_IOIO_IN) != 0,
-		.string = (info & SVM_IOIO_STRING) != 0,
-		.rep = (info & SVM_IOIO_REP) != 0,
-	};
-	/* EXITINFO2 has the next RIP on every CPU, with or without nRIP (15.10.2). */
-	exit->insn_len = (uint8_t)(vmcb->exit_info2 - vmcb->rip);
-}
-
 static void decode_npf(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
 		       struct hv_exit *exit)
 {
@@ -122,11 +107,6 @@ void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps, st
 	exit->raw_reason = vmcb->exit_code;
 	exit->raw_info[0] = vmcb->exit_info1;
 	exit->raw_info[1] = vmcb->exit_info2;
-	/* A device's speed hangs on this one, so it does not wait for the other tests. */
-	if (exit->kind == HV_EXIT_IO) {
-		decode_io(vmcb, exit);
-		return;
-	}
 	/* Of all that comes here only MOV CR and MOV DR end where nRIP says. */
 	if (vmcb->exit_code > SVM_EXIT_DR_WRITE + 15)
 		exit->insn_len = 0;

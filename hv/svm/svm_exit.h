@@ -22,10 +22,26 @@ void svm_exit_detail(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
 
 BUILD_ASSERT(HV_EXIT_MSR_WRITE == HV_EXIT_MSR_READ + 1, "EXITINFO1 is added to the kind");
 
+/* A device's speed hangs on this one, so it does not wait for the tests of other exits. */
+static __force_inline void svm_exit_io(const struct svm_vmcb *vmcb, struct hv_exit *exit)
+{
+	uint32_t info = (uint32_t)vmcb->exit_info1;
+
+	exit->u.io = (struct hv_exit_io){
+		.port = (uint16_t)(info >> SVM_IOIO_PORT_SHIFT),
+		.size = (info >> SVM_IOIO_SIZE_SHIFT) & 7u,
+		.in = (info & SVM_IOIO_IN) != 0,
+		.string = (info & SVM_IOIO_STRING) != 0,
+		.rep = (info & SVM_IOIO_REP) != 0,
+	};
+	/* EXITINFO2 has the next RIP on every CPU, with or without nRIP (15.10.2). */
+	exit->insn_len = (uint8_t)(vmcb->exit_info2 - vmcb->rip);
+}
+
 /**
  * Fill *exit from the VMCB of a finished run; the union only for kinds that use it.
  * @caps  decode_assists says whether the VMCB has the instruction's bytes
- * Returns: whether the exit was more than its kind and length.
+ * Returns: whether svm_exit_detail() had to look at it.
  */
 static __force_inline bool svm_exit_decode(const struct svm_vmcb *vmcb, const struct hv_caps *caps,
 					   struct hv_exit *exit)
@@ -44,6 +60,10 @@ static __force_inline bool svm_exit_decode(const struct svm_vmcb *vmcb, const st
 		return false;
 	if (code == SVM_EXIT_MSR) {
 		exit->kind += vmcb->exit_info1 & 1;
+		return false;
+	}
+	if (code == SVM_EXIT_IOIO) {
+		svm_exit_io(vmcb, exit);
 		return false;
 	}
 	svm_exit_detail(vmcb, caps, exit);

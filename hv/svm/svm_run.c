@@ -200,7 +200,7 @@ static __noinline void run_before(struct vcpu *vcpu)
 {
 	if (vcpu->inject.valid)
 		inject(vcpu);
-	if (unlikely(vcpu->svm->extra))
+	if (unlikely(vcpu->svm->extra & ~SVM_EXTRA_VIRQ)) /* which begins and ends by itself */
 		extra_before(vcpu);
 }
 
