@@ -6,6 +6,7 @@
  *
  *	type=N    only devices of that type
  *	repeat=N  all of it so often
+ *	part=N    only an N-th of the rounds in which the same is done again
  *	verbose   names each attack
  */
 #include "hostile/hostile.h"
@@ -34,6 +35,7 @@ static void (*volatile other_fn)(void *arg);
 static void *volatile other_arg;
 static volatile bool other_idle = true;
 static bool verbose;
+static uint64_t part;
 static uint64_t seed = 0x9e3779b97f4a7c15ul;
 
 uint64_t dice(void)
@@ -42,6 +44,11 @@ uint64_t dice(void)
 	seed ^= seed >> 7;
 	seed ^= seed << 17;
 	return seed;
+}
+
+unsigned rounds(unsigned full)
+{
+	return (unsigned)(full / part);
 }
 
 uint64_t place(void)
@@ -227,6 +234,7 @@ void guest_run(void)
 	uint64_t type = cmdline_number("type", 0);
 
 	verbose = cmdline_has("verbose");
+	part = cmdline_number("part", 1);
 	x2apic_enable();
 	report((uintptr_t)guest_run >= GUEST_BASE && (uintptr_t)guest_end <= RAM_LAST &&
 		       ram_end() == RAM_END,

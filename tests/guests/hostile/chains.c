@@ -197,7 +197,7 @@ static void overlaps(struct target *t)
 static void scattered(struct target *t)
 {
 	target_begin(t, VIRTIO_F_EVENT_IDX);
-	for (unsigned n = 0; n < SCATTERED; n++) {
+	for (unsigned n = 0; n < rounds(SCATTERED); n++) {
 		unsigned count = 1 + (unsigned)(dice() % 4), out = (unsigned)(dice() % 3);
 
 		target_request(t);

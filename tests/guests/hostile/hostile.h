@@ -62,6 +62,8 @@ void other_stop(void);
 
 /** Pseudo-random, the same in every run. */
 uint64_t dice(void);
+/** How often to do again what is the same each time; @full: 8 at least. */
+unsigned rounds(unsigned full);
 /** An address for a device to read or write: memory nobody needs, its end, devices, nothing. */
 uint64_t place(void);
 /** Bytes for it: a few, many, or more than there is memory. */

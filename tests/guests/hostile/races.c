@@ -51,7 +51,7 @@ static void flipped(struct target *t, const char *attack, void (*fn)(void *arg))
 		target_begin(t, VIRTIO_F_INDIRECT | (i & 1 ? VIRTIO_F_EVENT_IDX : 0));
 		target_request(t);
 		other_start(fn, t);
-		for (unsigned n = 0; n < ROUNDS / 8; n++) {
+		for (unsigned n = 0; n < rounds(ROUNDS / 8); n++) {
 			vring_push(&t->ring, 0);
 			vring_kick_port(&t->ring);
 		}
@@ -73,7 +73,7 @@ static void resets(struct target *t)
 	for (unsigned i = 0; i < 8; i++) {
 		target_begin(t, 0);
 		other_start(kick, t);
-		for (unsigned n = 0; n < ROUNDS / 8; n++) {
+		for (unsigned n = 0; n < rounds(ROUNDS / 8); n++) {
 			target_request(t);
 			vring_push(&t->ring, 0);
 			vring_kick_port(&t->ring);
@@ -99,7 +99,7 @@ static void moves(struct target *t)
 {
 	target_begin(t, 0);
 	other_start(read_registers, t);
-	for (unsigned n = 0; n < ROUNDS; n++) {
+	for (unsigned n = 0; n < rounds(ROUNDS); n++) {
 		pci_write(t->v.slot, PCI_BAR1, n & 1 ? (uint32_t)t->v.bar[1] : AWAY);
 		if (n % 16 == 0) {
 			pci_write(t->v.slot, 4, 0);

@@ -172,7 +172,7 @@ static void bars(struct target *t)
 static void storm(struct target *t)
 {
 	target_begin(t, 0);
-	for (unsigned i = 0; i < STORM; i++) {
+	for (unsigned i = 0; i < rounds(STORM); i++) {
 		uint16_t queue = (uint16_t)(i % 4 ? t->ring.index : dice());
 
 		if (i % 2)

@@ -56,7 +56,7 @@ void attack_requests(struct target *t)
 	unsigned answered = 0, broken = 0;
 
 	target_begin(t, 0);
-	for (unsigned i = 0; i < REQUESTS; i++) {
+	for (unsigned i = 0; i < rounds(REQUESTS); i++) {
 		unsigned end;
 
 		garbage(t);
@@ -71,6 +71,6 @@ void attack_requests(struct target *t)
 		if (end != USED || i % 32 == 31)
 			target_begin(t, i & 32 ? ~0ul : 0);
 	}
-	print("HOSTILE %s requests=%u answered=%u broken=%u\n", t->name, REQUESTS, answered, broken);
+	print("HOSTILE %s requests=%u answered=%u broken=%u\n", t->name, rounds(REQUESTS), answered, broken);
 	target_end(t, "requests of garbage", NOTHING, ANY);
 }
