@@ -147,6 +147,6 @@ SHELL_CMD(net_macs, "net macs", "list the addresses the virtual switch knows",
 	  .run = net_macs_run);
 SHELL_CMD(net_link, "net link", "set the link of a port up or down", .args = "PORT up|down",
 	  .min_args = 2, .max_args = 2, .options = "--switch=",
-	  .example = "net link web.net0 down",
+	  .example = "net link demo/net0 down",
 	  .help = "The guest sees it; frames from and to a port that is down are dropped.",
 	  .complete = net_link_complete, .run = net_link_run);

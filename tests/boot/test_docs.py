@@ -18,7 +18,7 @@ READERS_FILES = {"bzImage": "build/deps/linux/vmlinuz", "rootfs.cpio": "build/gu
 RUN_TIMEOUT = 300
 
 # Examples that need others before them, and such as end in something else than a prompt.
-ORDER = ["vm define", "vm start", "vm attach", "device ", "vm balloon", "vm detach", "vm info",
+ORDER = ["vm define", "vm start", "vm attach", "device ", "net link", "vm balloon", "vm detach", "vm info",
          "vm log", "vm stats", "vm pause", "vm resume", "vm reset", "vm rebuild", "vm console", "vm stop", "vm kill", "vm undefine"]
 # What to wait for, and the answer to it.
 ANSWERS = {"panic": ("[y/N] ", "n\r"), "vm console": ("Ctrl-] leaves.", "\x1d"),
