@@ -17,6 +17,8 @@ from rayoslib.shell import Shell
 
 FULL = os.environ.get("RAYOS_SOAK") == "1"
 FIO_MIB = 256 if FULL else 16
+FIO_BLOCK = "16k" if FULL else "4k"
+FIO_TIMEOUT = 7200 if FULL else 1800
 DISK_MIB = FIO_MIB + 64
 MODULES = [images.CLOUD_KERNEL, images.INITRD, images.TOOLS]
 CONF = f"""
@@ -82,12 +84,12 @@ def test_ext4_and_fio(shell, show):
     with Guest(shell, "a") as guest:
         data = disk_of(guest, "data")
         guest.ok(f"mkfs.ext4 -q {data} && mkdir -p /mnt && mount -o discard {data} /mnt", 120)
-        said = guest.ok(FIO.format(size=FIO_MIB, bs="4k"), 1800)
+        said = guest.ok(FIO.format(size=FIO_MIB, bs=FIO_BLOCK), FIO_TIMEOUT)
         show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
         assert "err= 0" in said
         guest.ok("fstrim -v /mnt", 120)
         guest.ok("sync; echo 3 > /proc/sys/vm/drop_caches")
-        said = guest.ok(FIO.format(size=FIO_MIB, bs="4k") + " --verify_only", 1800)
+        said = guest.ok(FIO.format(size=FIO_MIB, bs=FIO_BLOCK) + " --verify_only", FIO_TIMEOUT)
         assert "err= 0" in said
         assert guest.problems() == ""
     full = in_use(shell, "disk1")
