@@ -40,7 +40,7 @@ vsock =
 # Of lspci -nn: how often each ID is there.
 DEVICES = {"1af4:1041": 1, "1af4:1042": 2, "1af4:1043": 1, "1af4:1044": 1, "1af4:1045": 1,
            "1af4:1052": 1, "1af4:1053": 1}
-FIO = (f"fio --name=v --directory=/mnt --size={FIO_MIB}M --rw=randwrite --bs=4k-64k --direct=1 "
+FIO = (f"fio --name=v --directory=/mnt --size={FIO_MIB}M --rw=randwrite --bs=16k --direct=1 "
        "--verify=crc32c --ioengine=io_uring --iodepth=8")
 
 

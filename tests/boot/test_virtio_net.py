@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network cards of guests at the virtual switch: Linux at both ends.
 
-One machine: `a` and `b` talk to each other, with two queue pairs in `b`.
+One machine: `a` and `b` talk to each other, with two queue pairs in `b`. At full size
+(RAYOS_SOAK=1) 100,000 pings are flooded instead of 2,000, and iperf3 runs for 30 s instead of 2.
 """
 
+import os
 import re
 
 import pytest
@@ -13,6 +15,9 @@ from rayoslib import guest as images
 from rayoslib.guest import Guest, start
 from rayoslib.shell import Shell
 
+SOAK = os.environ.get("RAYOS_SOAK") == "1"
+PINGS = 100_000 if SOAK else 2000
+SECONDS = 30 if SOAK else 2
 MODULES = [images.CLOUD_KERNEL, images.INITRD_TOOLS]
 CONF = """
 [vm a]
@@ -63,21 +68,22 @@ def test_ping(shell, show):
     before = port(shell, "a/net0")
     with Guest(shell, "a") as guest:
         show(guest.ok("ping -c 3 10.0.0.2").splitlines()[-2])
-        said = guest.ok("ping -q -f -c 2000 10.0.0.2", 120)
-        assert " 0% packet loss" in said, said
+        said = guest.ok(f"ping -q -f -c {PINGS} 10.0.0.2", 120 + PINGS // 20)
+        show(said)
+        assert f"{PINGS} packets transmitted, {PINGS} received, 0% packet loss" in said
         said = guest.ok("ping -q -c 3 -s 8000 10.0.0.2", 120)  # fragments
         assert " 0% packet loss" in said, said
     after = port(shell, "a/net0")
-    assert after["tx_frames"] >= before["tx_frames"] + 2000
+    assert after["tx_frames"] >= before["tx_frames"] + PINGS
     assert after["no_buffer"] == before["no_buffer"]
 
 
 def test_iperf(shell, show):
     with Guest(shell, "b") as guest:
-        job = guest.spawn("iperf3 -s -1")
+        job = guest.iperf_server()
     before = port(shell, "a/net0")
     with Guest(shell, "a") as guest:
-        said = guest.ok("iperf3 -c 10.0.0.2 -t 2 --connect-timeout 20000", 200)
+        said = guest.ok(f"iperf3 -c 10.0.0.2 -t {SECONDS} --connect-timeout 20000", 600)
         show("\n".join(said.splitlines()[-4:]))
     with Guest(shell, "b") as guest:
         assert guest.join(job).status == 0
