@@ -3,41 +3,27 @@
 
 #include "kernel/lib/fmt.h"
 
-void net_cursor_copy_slow(struct net_cursor *c, uint8_t *dst, uint32_t n)
-{
-	while (n > c->left) {
-		memcpy(dst, c->at, c->left);
-		dst += c->left;
-		n -= c->left;
-		net_cursor_next(c);
-	}
-	memcpy(dst, c->at, n);
-	c->at += n;
-	c->left -= n;
-}
-
-/* Bytes of the segments behind @skip; NET_FRAME_MAX + 1 when they are more than that. */
-static uint32_t segs_length(const struct net_seg *seg, uint32_t count, uint32_t skip)
+int net_frame_init(struct net_frame *f, uint8_t *head, const struct net_seg *seg, uint32_t count,
+		   uint32_t skip)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < count; i++)
 		sum += seg[i].len;
-	if (sum < skip)
-		return 0;
-	return (uint32_t)MIN(sum - skip, NET_FRAME_MAX + 1ull);
+	return net_frame_begin(f, head, seg, count, skip, sum);
 }
 
-int net_frame_init(struct net_frame *f, uint8_t *head, const struct net_seg *seg, uint32_t count,
-		   uint32_t skip)
+int net_frame_begin(struct net_frame *f, uint8_t *head, const struct net_seg *seg, uint32_t count,
+		    uint32_t skip, uint64_t sum)
 {
-	uint32_t len = segs_length(seg, count, skip);
 	struct net_cursor c = {.at = NULL};
+	uint32_t len;
 
-	if (unlikely(len < NET_ETH_HLEN))
+	if (unlikely(sum < (uint64_t)skip + NET_ETH_HLEN))
 		return -RAY_EPROTO;
-	if (unlikely(len > NET_FRAME_MAX))
+	if (unlikely(sum - skip > NET_FRAME_MAX))
 		return -RAY_E2BIG;
+	len = (uint32_t)(sum - skip);
 	for (; skip >= seg->len; seg++, count--)
 		skip -= seg->len;
 	c.next = seg;

@@ -68,6 +68,9 @@ struct net_frame {
  */
 int __must_check net_frame_init(struct net_frame *f, uint8_t *head, const struct net_seg *seg,
 				uint32_t count, uint32_t skip);
+/** The same for who knows how long the segments are together: @sum bytes. */
+int __must_check net_frame_begin(struct net_frame *f, uint8_t *head, const struct net_seg *seg,
+				 uint32_t count, uint32_t skip, uint64_t sum);
 
 /* Reads a frame from front to end, once. */
 struct net_cursor {
@@ -89,11 +92,8 @@ static inline void net_cursor_init(struct net_cursor *c, const struct net_frame 
 	};
 }
 
-/** net_cursor_copy() for what the present piece does not hold. */
-void net_cursor_copy_slow(struct net_cursor *c, uint8_t *dst, uint32_t n);
-
 /** The piece after this one becomes the present one. Pre: there is one. */
-static inline void net_cursor_next(struct net_cursor *c)
+static __force_inline void net_cursor_next(struct net_cursor *c)
 {
 	c->at = (const uint8_t *)c->next->p + c->skip;
 	c->left = c->next->len - c->skip;
@@ -103,13 +103,17 @@ static inline void net_cursor_next(struct net_cursor *c)
 }
 
 /** Copy the next @n bytes to @dst. Pre: the frame has them. */
-static inline void net_cursor_copy(struct net_cursor *c, void *dst, uint32_t n)
+static __force_inline void net_cursor_copy(struct net_cursor *c, void *dst, uint32_t n)
 {
-	if (unlikely(n > c->left)) {
-		net_cursor_copy_slow(c, dst, n);
-		return;
+	uint8_t *to = dst;
+
+	while (n > c->left) {
+		memcpy(to, c->at, c->left);
+		to += c->left;
+		n -= c->left;
+		net_cursor_next(c);
 	}
-	memcpy(dst, c->at, n);
+	memcpy(to, c->at, n);
 	c->at += n;
 	c->left -= n;
 }

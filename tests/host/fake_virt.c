@@ -622,6 +622,18 @@ __attribute__((weak)) void thread_detach(struct thread *t)
 	(void)t;
 }
 
+static hpa_t low_chunks[FAKE_RAM_SIZE / GMEM_CHUNK_SIZE];
+
+void fake_low_memory(struct vm *vm, bool on)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(low_chunks); i++)
+		low_chunks[i] = HPA(on ? (uintptr_t)fake_ram + i * GMEM_CHUNK_SIZE : 0);
+	vm->mem.region[0] = (struct gmem_region){.size = FAKE_RAM_SIZE,
+						 .whole = on ? FAKE_RAM_SIZE : 0,
+						 .chunks = low_chunks};
+	vm->mem.plain_writes = on;
+}
+
 struct vm *fake_vm_create(unsigned int cpus)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
@@ -629,6 +641,7 @@ struct vm *fake_vm_create(unsigned int cpus)
 	CHECK(vm && cpus <= VM_VCPU_MAX);
 	fake_ram = calloc(1, FAKE_RAM_SIZE);
 	CHECK(fake_ram);
+	fake_low_memory(vm, true);
 	fake_now_ns = 1000;
 	fake_wall = 0;
 	fake_end = VM_END_NONE;

@@ -25,6 +25,9 @@ extern uint8_t *fake_ram; /* below 4 MiB; further regions are not backed */
 
 /** A VM with @cpus vCPUs, vLAPICs, 8259 pair and IOAPIC; nothing else. */
 struct vm *fake_vm_create(unsigned int cpus);
+/** Whether its memory is found without calls, as low memory mostly is (hv/gmem.h). On at first; off
+ *  for who sets fake_absent. */
+void fake_low_memory(struct vm *vm, bool on);
 /** Destroys every device left and checks that nothing leaks. */
 void fake_vm_destroy(struct vm *vm);
 

@@ -152,6 +152,7 @@ static void test_absent_memory_comes_first(void **state)
 	const uint64_t gone[] = {src, dst, r->desc, r->avail, r->used};
 
 	(void)state;
+	fake_low_memory(vm, false);
 	for (unsigned int i = 0; i < ARRAY_SIZE(gone); i++) {
 		const struct fake_buf b[] = {{src, 100, false}, {dst, 100, true}};
 		uint16_t head = fake_ring_add(r, b, 2);
@@ -385,16 +386,20 @@ static void test_rings_outside(void **state)
 {
 	(void)state;
 	q->avail = FAKE_RAM_SIZE;
+	virtq_locate(q);
 	fake_ring_kick(r);
 	assert_broken("ring outside memory");
 	q->avail = FAKE_RAM_SIZE - 4; /* the entries are what is outside */
+	virtq_locate(q);
 	*(uint16_t *)fake_guest(q->avail + 2) = 1;
 	fake_ring_kick(r);
 	assert_broken("ring outside memory");
 	q->desc = UINT64_MAX - 3;
+	virtq_locate(q);
 	kick(0);
 	assert_broken("descriptor outside memory");
 	q->used = FAKE_RAM_SIZE - 4;
+	virtq_locate(q);
 	*desc(0) = (struct fake_desc){src, 4, 0, 0};
 	kick(0);
 	assert_broken("used ring outside memory");
@@ -408,6 +413,7 @@ static void test_used_ring_across_a_chunk(void **state)
 
 	(void)state;
 	r->used = q->used = CHUNK - 8;
+	virtq_locate(q);
 	head = fake_ring_add(r, b, 2);
 	fake_ring_kick(r);
 	assert_used(head, 8);

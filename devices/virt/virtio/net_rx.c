@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "devices/virt/virtio/virtq_row.h"
 #include "kernel/lib/err.h"
 
 struct receiver {
@@ -116,16 +117,55 @@ static int more_buffers(struct virtq *q, struct net_cursor *at, uint32_t left, u
 	return 0;
 }
 
-/* One frame that needs nothing the driver cannot do: whole, or not at all. */
-static int frame_put(const struct net_frame *f, void *arg)
+/* Into buffers of one piece each. Returns: false: they are not; nothing has happened. */
+static inline bool frame_put_row(const struct receiver *r, const struct net_frame *f,
+				 const struct vnet_hdr *h)
 {
-	const struct receiver *r = arg;
+	uint32_t left = f->len, buffers = 1, len, n;
+	struct virtq *q = r->q;
+	struct virtq_row row;
+	struct net_cursor at;
+	uint8_t *first, *p;
+
+	if (unlikely(!virtq_row_begin(q, &row)))
+		return false;
+	first = virtq_row_next(q, &row, &len);
+	if (unlikely(!first) || unlikely(len <= VNET_HDR_SIZE))
+		return false;
+	net_cursor_init(&at, f);
+	__builtin_memcpy(first, h, VNET_HDR_SIZE);
+	n = MIN(left, len - VNET_HDR_SIZE);
+	net_cursor_copy(&at, first + VNET_HDR_SIZE, n);
+	virtq_row_put(&row, n + VNET_HDR_SIZE);
+	left -= n;
+	if (left > 0) { /* 5.1.6.4 */
+		if (!virtio_has(q->dev, VIRTIO_NET_F_MRG_RXBUF))
+			return false;
+		do {
+			p = virtq_row_next(q, &row, &len);
+			if (unlikely(!p))
+				return false;
+			n = MIN(left, len);
+			net_cursor_copy(&at, p, n);
+			virtq_row_put(&row, n);
+			left -= n;
+			buffers++;
+		} while (left > 0);
+		store16(first + offsetof(struct vnet_hdr, num_buffers), (uint16_t)buffers);
+	}
+	virtq_row_commit(q, &row);
+	return true;
+}
+
+/* Into buffers of any kind. */
+static __noinline int frame_put_chains(const struct receiver *r, const struct net_frame *f,
+				       const struct vnet_hdr *h)
+{
 	struct virtq *q = r->q;
 	struct virtq_mark mark = virtq_mark(q);
 	uint32_t total = f->len + VNET_HDR_SIZE, n;
 	struct virtq_chain *c;
 	struct net_cursor at;
-	struct vnet_hdr h;
 	uint8_t *count[2];
 	int err = next_buffer(q, &c);
 
@@ -138,9 +178,8 @@ static int frame_put(const struct net_frame *f, void *arg)
 	n = MIN(total, c->in_len);
 	if (unlikely(n < total) && !virtio_has(q->dev, VIRTIO_NET_F_MRG_RXBUF))
 		return -RAY_E2BIG;
-	header_make(r->n, f, &h);
 	net_cursor_init(&at, f);
-	first_fill(c, &h, &at, n);
+	first_fill(c, h, &at, n);
 	virtq_done(q, c, n);
 	if (likely(n == total))
 		return 0;
@@ -149,6 +188,16 @@ static int frame_put(const struct net_frame *f, void *arg)
 	if (err)
 		virtq_rewind(q, mark);
 	return err;
+}
+
+/* One frame that needs nothing the driver cannot do: whole, or not at all. */
+static int frame_put(const struct net_frame *f, void *arg)
+{
+	const struct receiver *r = arg;
+	struct vnet_hdr h;
+
+	header_make(r->n, f, &h);
+	return likely(frame_put_row(r, f, &h)) ? 0 : frame_put_chains(r, f, &h);
 }
 
 /* The pair the guest last sent this flow on; else the flows are spread (5.1.6.5.5). */

@@ -43,7 +43,8 @@ static inline int frame_read(struct vnet *n, const struct virtq_chain *c, uint8_
 
 	if (unlikely(!virtq_chain_head(c, &h, VNET_HDR_SIZE)))
 		return -RAY_EFAULT;
-	err = net_frame_init(f, head, (const struct net_seg *)c->seg, c->out_count, VNET_HDR_SIZE);
+	err = net_frame_begin(f, head, (const struct net_seg *)c->seg, c->out_count, VNET_HDR_SIZE,
+			      c->out_len);
 	if (unlikely(err))
 		return err;
 	f->flags = h.flags & NET_F_NEEDS_CSUM; /* all others are to be ignored (5.1.6.2.1) */
@@ -152,14 +153,21 @@ enum virtq_result vnet_tx_serve(struct vnet *n, struct virtq *q, bool fast)
 	struct virtq_chain *c;
 	int got;
 
-	while ((got = virtq_next(q, &c)) > 0) {
-		if (unlikely(bytes && bytes + c->out_len > limit)) {
-			r = VIRTQ_MORE;
+	do {
+		got = virtq_next(q, &c);
+		if (got <= 0)
+			break;
+		/* Interrupts are off: a long frame behind others waits for the thread. */
+		if (fast && unlikely(bytes && bytes + c->out_len > limit)) {
+			got = -RAY_EAGAIN;
 			break;
 		}
 		if (!tx_one(n, q, c, fast, &r, &bytes))
 			break;
-	}
+		/* Asked before the next chain is walked for nothing. */
+		if (unlikely(bytes >= limit) && virtq_available(q))
+			got = -RAY_EAGAIN;
+	} while (got > 0);
 	if (unlikely(got == -RAY_EAGAIN))
 		r = VIRTQ_MORE;
 	virtq_flush(q);

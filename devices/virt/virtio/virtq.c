@@ -4,27 +4,10 @@
 #include <string.h>
 
 #include "devices/virt/virtio/virtio_priv.h"
+#include "devices/virt/virtio/virtq_ring.h"
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
-
-/* Descriptor (2.7.5): address, length, flags and, in their upper half here, next. */
-#define DESC_SIZE     16u
-#define DESC_NEXT     1u
-#define DESC_WRITE    2u
-#define DESC_INDIRECT 4u
-#define DESC_NEXT_SHIFT 16u
-
-/* Rings: flags u16, idx u16, then entries, then the other side's event index (2.7.6, 2.7.8). */
-#define RING_FLAGS    0u
-#define RING_IDX      2u
-#define RING_ENTRIES  4u
-#define AVAIL_ENTRY   2u
-#define USED_ENTRY    8u
-#define AVAIL_NO_INTERRUPT 1u
-
-typedef volatile uint32_t ring32;
-typedef volatile uint64_t ring64;
 
 int virtq_init(struct virtq *q, struct virtio_dev *dev, uint16_t index, uint16_t size_max)
 {
@@ -163,13 +146,6 @@ struct walk {
 	uint64_t out_len, in_len;
 };
 
-/* What a descriptor says. */
-struct desc {
-	uint64_t addr;
-	uint32_t len;
-	uint32_t flags; /* and the next one's index above them */
-};
-
 static __force_inline const ring64 *descriptor_find(const struct walk *w, uint32_t i)
 {
 	if (likely(w->fixed))
@@ -279,6 +255,50 @@ static __force_inline int descriptor_add(struct walk *w, const struct desc *d)
 	return buffer_add(w, d);
 }
 
+/*
+ * The buffers behind *d that are like it, each in one piece of low memory and its descriptor in
+ * the same table: most of a long chain. Ends with the first that is not, read into *d, for which
+ * everything is to be looked at. Returns: false: there is no such, its index is *next.
+ */
+static __force_inline bool alike_add(struct walk *w, struct desc *d, uint32_t *next)
+{
+	const struct gmem *mem = w->q->mem;
+	const ring64 *fixed = w->fixed;
+	const uint32_t kind = d->flags & DESC_KIND;
+	struct virtq_seg *seg = w->seg, *begin = seg, *end = w->q->chain.seg + w->q->seg_max;
+	size_t i = d->flags >> DESC_NEXT_SHIFT, entries = w->entries;
+	uint64_t len = 0;
+	bool read = false;
+
+	if ((size_t)(end - seg) > w->budget)
+		end = seg + w->budget;
+	while (likely(i < entries)) {
+		void *p;
+
+		*d = desc_make(fixed[i * 2], fixed[i * 2 + 1]);
+		read = (d->flags & DESC_KIND) != kind || unlikely(d->len == 0) ||
+		       unlikely(seg == end) ||
+		       unlikely(!gmem_low(mem, GPA(d->addr), d->len, &p)) || unlikely(!p);
+		if (read)
+			break;
+		*seg++ = (struct virtq_seg){.p = p, .len = d->len};
+		len += d->len;
+		i = d->flags >> DESC_NEXT_SHIFT;
+	}
+	w->seg = seg;
+	w->budget -= (uint32_t)(seg - begin);
+	*(kind & DESC_WRITE ? &w->in_len : &w->out_len) += len;
+	*next = (uint32_t)i;
+	return read;
+}
+
+/* Whether alike_add() may be asked for what is like *d. */
+static __force_inline bool alike_plain(const struct walk *w, const struct desc *d)
+{
+	return w->fixed && !w->q->by_address &&
+	       (!(d->flags & DESC_WRITE) || w->q->mem->plain_writes);
+}
+
 static __force_inline int chain_end(const struct walk *w, uint16_t head)
 {
 	struct virtq_chain *c = &w->q->chain;
@@ -295,43 +315,114 @@ static __force_inline int chain_end(const struct walk *w, uint16_t head)
 	return 0;
 }
 
-static int chain_walk(struct virtq *q, uint16_t head)
+/*
+ * A chain, of whose first descriptor @addr and @rest have been read already. @table: it is an
+ * indirect one, which mostly are long; looking out for what is alike costs a short chain more
+ * than it saves.
+ */
+static __force_inline int walk(struct virtq *q, uint16_t head, const ring64 *fixed, uint64_t addr,
+			       uint64_t rest, bool table)
 {
 	struct walk w = {.q = q, .budget = q->size, .seg = q->chain.seg, .table = q->desc,
-			 .entries = q->size};
-	uint32_t i = head;
-	char *fixed;
+			 .fixed = fixed, .entries = q->size};
+	struct desc d = desc_make(addr, rest);
+	uint32_t kind = 0; /* of the one before */
 
-	if (likely(gmem_place_get(&q->desc_at, &fixed)))
-		w.fixed = (const ring64 *)(uintptr_t)fixed;
 	for (;;) {
 		const ring64 *at;
-		uint64_t rest;
-		struct desc d;
+		uint32_t i = 0;
 		int err;
 
+		if (d.flags & DESC_INDIRECT) {
+			err = indirect_enter(&w, &d);
+		} else {
+			err = descriptor_add(&w, &d);
+			if (likely(!err) && !(d.flags & DESC_NEXT))
+				return chain_end(&w, head);
+			i = d.flags >> DESC_NEXT_SHIFT;
+			if (table && kind == (d.flags & DESC_KIND) && likely(!err) &&
+			    alike_plain(&w, &d) && alike_add(&w, &d, &i))
+				continue;
+			kind = d.flags & DESC_KIND;
+		}
+		if (unlikely(err))
+			return err;
 		if (unlikely(i >= w.entries))
 			return broken(q, "descriptor index outside its table");
 		at = descriptor_find(&w, i);
 		if (unlikely(!at))
 			return missing(q, w.table + (uint64_t)i * DESC_SIZE, DESC_SIZE,
 				       "descriptor outside memory");
-		d.addr = at[0];
+		addr = at[0];
 		rest = at[1];
-		d.len = (uint32_t)rest;
-		d.flags = (uint32_t)(rest >> 32);
-		i = d.flags >> DESC_NEXT_SHIFT;
-		if (d.flags & DESC_INDIRECT) {
-			err = indirect_enter(&w, &d);
-			i = 0;
-		} else {
-			err = descriptor_add(&w, &d);
-			if (likely(!err) && !(d.flags & DESC_NEXT))
-				return chain_end(&w, head);
-		}
-		if (unlikely(err))
-			return err;
+		d = desc_make(addr, rest);
 	}
+}
+
+static __noinline int chain_walk(struct virtq *q, uint16_t head, const ring64 *fixed,
+				 uint64_t addr, uint64_t rest)
+{
+	return walk(q, head, fixed, addr, rest, false);
+}
+
+static __noinline int table_walk(struct virtq *q, uint16_t head, const ring64 *fixed,
+				 uint64_t addr, uint64_t rest)
+{
+	return walk(q, head, fixed, addr, rest, true);
+}
+
+/*
+ * A buffer that is a chain of its own and lies in one piece, as those of a network card mostly
+ * do. Returns: false: it is not.
+ */
+static __force_inline bool chain_single(struct virtq *q, uint16_t head, const struct desc d)
+{
+	bool write = (d.flags & DESC_WRITE) != 0;
+	struct virtq_chain *c = &q->chain;
+	void *p;
+
+	if ((d.flags & (DESC_NEXT | DESC_INDIRECT)) || unlikely(q->by_address || d.len == 0))
+		return false;
+	p = write ? gmem_ptr_write(q->mem, GPA(d.addr), d.len) :
+		    gmem_span(q->mem, GPA(d.addr), d.len);
+	if (unlikely(!p))
+		return false;
+	c->seg[0] = (struct virtq_seg){.p = p, .len = d.len};
+	c->head = head;
+	c->descs = 1;
+	c->out_count = !write;
+	c->in_count = write;
+	c->out_len = write ? 0 : d.len;
+	c->in_len = write ? d.len : 0;
+	return true;
+}
+
+/* The chain that begins at @head, into q->chain. */
+static __force_inline int chain_read(struct virtq *q, uint16_t head)
+{
+	const ring64 *fixed = NULL, *at;
+	uint64_t addr, rest;
+	char *table;
+
+	if (unlikely(head >= q->size))
+		return broken(q, "descriptor index outside its table");
+	if (likely(gmem_place_get(&q->desc_at, &table))) {
+		fixed = (const ring64 *)(uintptr_t)table;
+		at = fixed + head * 2u;
+	} else {
+		uint64_t gpa = q->desc + (uint64_t)head * DESC_SIZE;
+
+		at = gmem_span(q->mem, GPA(gpa), DESC_SIZE);
+		if (unlikely(!at))
+			return missing(q, gpa, DESC_SIZE, "descriptor outside memory");
+	}
+	addr = at[0];
+	rest = at[1];
+	if (chain_single(q, head, desc_make(addr, rest)))
+		return 0;
+	if (desc_make(addr, rest).flags & DESC_INDIRECT)
+		return table_walk(q, head, fixed, addr, rest);
+	return chain_walk(q, head, fixed, addr, rest);
 }
 
 /* Ask to be told of the next chain; the ring's index, or an error. */
@@ -364,7 +455,7 @@ int virtq_next(struct virtq *q, struct virtq_chain **out)
 	head = avail_read(q, RING_ENTRIES + AVAIL_ENTRY * (q->last_avail & (q->size - 1u)));
 	if (unlikely(head < 0))
 		return head;
-	err = chain_walk(q, (uint16_t)head);
+	err = chain_read(q, (uint16_t)head);
 	if (unlikely(err))
 		return err;
 	*out = &q->chain;
