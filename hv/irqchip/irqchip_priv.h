@@ -217,6 +217,30 @@ static inline uint32_t vlapic_x2_ldr(uint32_t id)
 	return (id >> 4) << 16 | 1u << (id & 15);
 }
 
+/* A sender's store must be visible before it looks at the vCPU's mode (hv/vcpu.h). */
+static inline void vlapic_hint(struct vlapic *l)
+{
+	__atomic_store_n(&l->vcpu->irq_hint, true, __ATOMIC_SEQ_CST);
+}
+
+/** vlapic_set_irq() of an edge with a vector that may be one (16 and up). */
+static __force_inline void vlapic_set_edge(struct vcpu *vcpu, unsigned int vector)
+{
+	struct vlapic *l = vcpu->lapic;
+	uint64_t *tmr = &l->tmr[vector >> 6], *irr = &l->irr[vector >> 6];
+	uint64_t bit = BIT(vector & 63);
+
+	if (unlikely(__atomic_load_n(tmr, __ATOMIC_RELAXED) & bit))
+		__atomic_fetch_and(tmr, ~bit, __ATOMIC_RELAXED);
+	/* Set already: whoever set it kicks. */
+	if (__atomic_fetch_or(irr, bit, __ATOMIC_SEQ_CST) & bit)
+		return;
+	vlapic_hint(l);
+	/* Outside, as when its own exit is being handled, it looks before it enters. */
+	if (vcpu->mode != VCPU_OUTSIDE)
+		vcpu_kick(vcpu);
+}
+
 /* vlapic.c */
 /** End of interrupt. 0, or -RAY_EAGAIN: @fast, but the IOAPIC has to know. */
 int vlapic_eoi(struct vlapic *l, bool fast);
@@ -224,7 +248,6 @@ void vlapic_tpr_set(struct vlapic *l, uint8_t tpr);
 void vlapic_error(struct vlapic *l, uint32_t esr_bit);
 /** INTR of the 8259 pair rose. Context: VIRQ lock. */
 void vlapic_lint0(struct vcpu *vcpu);
-void vlapic_hint(struct vlapic *l);
 
 /* vlapic_ipi.c */
 struct virq_msg {

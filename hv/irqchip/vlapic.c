@@ -12,12 +12,6 @@
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
 
-/* A sender's store must be visible before it looks at the vCPU's mode (hv/vcpu.h). */
-void vlapic_hint(struct vlapic *l)
-{
-	__atomic_store_n(&l->vcpu->irq_hint, true, __ATOMIC_SEQ_CST);
-}
-
 void vlapic_set_irq(struct vcpu *vcpu, uint8_t vector, bool level)
 {
 	struct vlapic *l = vcpu->lapic;
@@ -28,11 +22,11 @@ void vlapic_set_irq(struct vcpu *vcpu, uint8_t vector, bool level)
 		vlapic_error(l, ESR_RECV_ILLEGAL);
 		return;
 	}
-	if (unlikely(level))
-		__atomic_fetch_or(&l->tmr[word], bit, __ATOMIC_RELAXED);
-	else if (unlikely(vec_test(l->tmr, vector)))
-		__atomic_fetch_and(&l->tmr[word], ~bit, __ATOMIC_RELAXED);
-	/* Set already: whoever set it kicks. */
+	if (likely(!level)) {
+		vlapic_set_edge(vcpu, vector);
+		return;
+	}
+	__atomic_fetch_or(&l->tmr[word], bit, __ATOMIC_RELAXED);
 	if (__atomic_fetch_or(&l->irr[word], bit, __ATOMIC_SEQ_CST) & bit)
 		return;
 	vlapic_hint(l);

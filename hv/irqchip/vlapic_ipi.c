@@ -169,6 +169,6 @@ unsigned int virq_msi_send(struct vm *vm, uint64_t addr, uint32_t data)
 		return msi_decode(vm, addr, data);
 	if (unlikely(!vlapic_sw_enabled(vm->vcpu[dest]->lapic)))
 		return 0;
-	vlapic_set_irq(vm->vcpu[dest], (uint8_t)data, false);
+	vlapic_set_edge(vm->vcpu[dest], (uint8_t)data);
 	return 1;
 }

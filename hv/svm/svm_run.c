@@ -298,8 +298,10 @@ static __noinline void exit_unusual(struct vcpu *vcpu)
 	struct svm_vcpu *sv = vcpu->svm;
 	struct svm_vmcb *c = sv->vmcb;
 
-	if (sv->extra)
+	if (sv->extra & ~SVM_EXTRA_VIRQ)
 		run_after(sv);
+	else if (sv->extra)
+		lapic_look_again();
 	vcpu->exit.shadow = c->int_state & SVM_INT_SHADOW;
 	if (vcpu->exit.shadow && svm_features.shadow_lost)
 		sv->extra |= SVM_EXTRA_STEP_SHADOW;

@@ -58,8 +58,10 @@ static int setup(void **state)
 {
 	(void)state;
 	vm = fake_vm_create(CPUS);
-	for (unsigned int i = 0; i < CPUS; i++)
+	for (unsigned int i = 0; i < CPUS; i++) {
 		wr(i, 0xf0, 0x1ff);
+		cpu(i)->mode = VCPU_IN_GUEST;
+	}
 	return 0;
 }
 
@@ -160,6 +162,11 @@ static void test_coalesced_sets_kick_once(void **state)
 	vlapic_set_irq(cpu(1), 0x40, false);
 	vlapic_set_irq(cpu(1), 0x40, false);
 	assert_int_equal(fake_kicks[1], 1);
+	/* Outside it looks before it enters. */
+	cpu(1)->mode = VCPU_OUTSIDE;
+	vlapic_set_irq(cpu(1), 0x41, false);
+	assert_int_equal(fake_kicks[1], 1);
+	assert_true(vlapic_maybe_pending(cpu(1)));
 }
 
 static void test_software_disabled_accepts_nothing(void **state)

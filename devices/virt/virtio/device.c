@@ -39,9 +39,9 @@ static void interrupt(struct virtio_dev *d, uint16_t vector, uint8_t isr)
 	vpci_intx_set(&d->pci, true);
 }
 
-void virtio_irq_queue(struct virtio_dev *d, struct virtq *q)
+void virtio_irq_queue_slow(struct virtio_dev *d, uint16_t vector)
 {
-	interrupt(d, q->vector, ISR_QUEUE);
+	interrupt(d, vector, ISR_QUEUE);
 }
 
 void virtio_irq_config(struct virtio_dev *d)
@@ -62,29 +62,51 @@ void virtio_config_changed(struct virtio_dev *d)
 
 /* --- serving queues --- */
 
-void virtq_run(struct virtq *q, bool fast)
+/* Serve once. Returns whether somebody has kicked meanwhile and left it to us. */
+static __force_inline bool turn(struct virtq *q, bool fast)
 {
 	struct virtio_dev *d = q->dev;
-	enum virtq_result r;
-	unsigned int turns = 0;
+	enum virtq_result r = VIRTQ_IDLE;
 
+	/* Taken: its holder looks at `kicked` after letting go. */
+	if (unlikely(!virtq_lock(q, fast)))
+		return false;
+	__atomic_store_n(&q->kicked, 0, __ATOMIC_SEQ_CST);
+	q->turn = fast ? TURN_FAST : TURN_THREAD;
+	if (likely(q->enabled && !d->broken))
+		r = d->ops->serve(d, q, fast);
+	q->turn = UINT64_MAX;
+	spin_unlock(&q->lock);
+	if (r == VIRTQ_MORE) {
+		virtq_kick(q);
+		return false;
+	}
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(&q->kicked, __ATOMIC_RELAXED);
+}
+
+/* Who kicks all the time gets no more of a CPU than who does not. */
+static __noinline void more_turns(struct virtq *q, bool fast)
+{
+	for (unsigned int turns = 1; turns < TURNS_MAX; turns++)
+		if (!turn(q, fast))
+			return;
+	virtq_kick(q);
+}
+
+void virtq_run(struct virtq *q, bool fast)
+{
 	__atomic_store_n(&q->kicked, 1, __ATOMIC_RELAXED);
-	do {
-		/* Taken: its holder looks at `kicked` after letting go. */
-		if (!virtq_lock(q, fast))
-			return;
-		__atomic_store_n(&q->kicked, 0, __ATOMIC_SEQ_CST);
-		q->turn = fast ? TURN_FAST : TURN_THREAD;
-		r = likely(q->enabled && !d->broken) ? d->ops->serve(d, q, fast) : VIRTQ_IDLE;
-		q->turn = UINT64_MAX;
-		spin_unlock(&q->lock);
-		/* Who kicks all the time gets no more of a CPU than who does not. */
-		if (r == VIRTQ_MORE || unlikely(++turns == TURNS_MAX)) {
-			vio_queue(d->io, &q->work);
-			return;
-		}
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	} while (unlikely(__atomic_load_n(&q->kicked, __ATOMIC_RELAXED)));
+	if (unlikely(turn(q, fast)))
+		more_turns(q, fast);
+}
+
+void virtq_notified(struct virtq *q)
+{
+	q->notified++;
+	__atomic_store_n(&q->kicked, 1, __ATOMIC_RELAXED);
+	if (unlikely(turn(q, true)))
+		more_turns(q, true);
 }
 
 void virtq_kick(struct virtq *q)

@@ -5,7 +5,6 @@
  * entry while it changes it; one that does not sends its own VM a message nobody expects.
  */
 #include "devices/virt/virtio/virtio_priv.h"
-#include "hv/virq.h"
 #include "hv/vm.h"
 
 #define CAP_ID_MSIX    0x11u
@@ -14,7 +13,6 @@
 #define CONTROL_MASK   0x4000u
 #define CONTROL_ENABLE 0x8000u
 #define ENTRY_SIZE     16u
-#define ENTRY_MASKED   1u
 
 int virtio_msix_init(struct virtio_dev *d, unsigned int bar, uint32_t table, uint32_t pba)
 {
@@ -40,7 +38,7 @@ void virtio_msix_reset(struct virtio_dev *d)
 	for (unsigned int i = 0; i < VIRTIO_MSIX_MAX; i++) {
 		x->entry[i].addr = 0;
 		x->entry[i].data = 0;
-		x->entry[i].ctrl = ENTRY_MASKED;
+		x->entry[i].ctrl = VIRTIO_MSIX_MASKED;
 	}
 	x->pending = 0;
 	x->on = x->masked = false;
@@ -56,7 +54,7 @@ static void entry_unmasked(struct virtio_dev *d, uint32_t i)
 {
 	uint32_t bit = 1u << i;
 
-	if (d->msix.masked || (d->msix.entry[i].ctrl & ENTRY_MASKED))
+	if (d->msix.masked || (d->msix.entry[i].ctrl & VIRTIO_MSIX_MASKED))
 		return;
 	if (__atomic_fetch_and(&d->msix.pending, ~bit, __ATOMIC_SEQ_CST) & bit)
 		entry_send(d, i);
@@ -70,7 +68,7 @@ bool virtio_msix_send(struct virtio_dev *d, uint16_t vector)
 		return false;
 	if (vector >= x->count)
 		return true;
-	if (likely(!x->masked && !(x->entry[vector].ctrl & ENTRY_MASKED))) {
+	if (virtio_msix_open(x, vector)) {
 		entry_send(d, vector);
 		return true;
 	}
@@ -126,7 +124,7 @@ void virtio_msix_table_write(struct virtio_dev *d, uint32_t off, uint32_t value)
 		d->msix.entry[i].data = value;
 		break;
 	default:
-		__atomic_store_n(&d->msix.entry[i].ctrl, value & ENTRY_MASKED, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&d->msix.entry[i].ctrl, value & VIRTIO_MSIX_MASKED, __ATOMIC_SEQ_CST);
 		if (d->msix.on)
 			entry_unmasked(d, i);
 		break;
@@ -156,7 +154,7 @@ void virtio_msix_decode(const struct virtio_dev *d, struct state_buf *b, struct 
 	for (uint32_t i = 0; i < d->msix.count; i++) {
 		out->entry[i].addr = state_get_u64(b) & ~3ull;
 		out->entry[i].data = state_get_u32(b);
-		out->entry[i].ctrl = state_get_u32(b) & ENTRY_MASKED;
+		out->entry[i].ctrl = state_get_u32(b) & VIRTIO_MSIX_MASKED;
 	}
 	out->pending = state_get_u32(b) & (uint32_t)(BIT(d->msix.count) - 1);
 }

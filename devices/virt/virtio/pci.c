@@ -80,11 +80,12 @@ static bool notify(struct virtio_dev *d, uint32_t queue, bool fast)
 	if (unlikely(queue >= d->queue_count))
 		return true;
 	q = &d->queue[queue];
-	q->notified++;
-	if (likely(fast))
-		virtq_run(q, true);
-	else
+	if (likely(fast)) {
+		virtq_notified(q);
+	} else {
+		q->notified++;
 		virtq_kick(q);
+	}
 	return true;
 }
 

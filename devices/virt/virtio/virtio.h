@@ -35,6 +35,7 @@ enum virtio_id {
 	VIRTIO_ID_GPU = 16,
 	VIRTIO_ID_INPUT = 18,
 	VIRTIO_ID_SOCKET = 19,
+	VIRTIO_ID_METER = 63, /* nobody's: the last that PCI device IDs have room for */
 };
 
 /* Device status (2.1). */
@@ -206,6 +207,8 @@ enum virtq_result virtq_wait_until(struct virtq *q, uint64_t when);
 void virtio_quota_event(struct virtio_dev *d);
 /** Serve now: from an exit handler (@fast) or a thread. */
 void virtq_run(struct virtq *q, bool fast);
+/** The driver has notified: count it and virtq_run() with @fast. Context: exit handler. */
+void virtq_notified(struct virtq *q);
 
 /**
  * The driver broke the protocol: DEVICE_NEEDS_RESET, a configuration interrupt, counted; until
