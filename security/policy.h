@@ -28,6 +28,7 @@ enum policy_device {
 	POLICY_INPUT,
 	POLICY_GPU,
 	POLICY_VSOCK,
+	POLICY_METER,
 	POLICY_DEVICES,
 };
 

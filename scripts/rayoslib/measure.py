@@ -61,10 +61,10 @@ mitigations = off
 {modules}
 [vm vbench]
 kernel = vbench.elf
-cmdline = blk input
+cmdline = blk meter
 memory = 64M
 disk = ram=8M
-input = keyboard
+meter =
 [vm sink]
 kernel = netbench.elf
 cmdline = sink

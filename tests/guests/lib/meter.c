@@ -7,7 +7,7 @@
 #define LSR        (COM1 + 5)
 #define LSR_DATA   0x01u
 #define LOOK_TICKS 2000000u  /* between looks at the serial line: each is an exit */
-#define QUIET      20000000u /* until the host has done with its console line, at 115200 baud */
+#define QUIET      80000000u /* until the host has done with its console line: 115200 baud, and its screen */
 #define MSR_PV_EOI 0x4b564d04u
 
 volatile uint32_t meter_handled;

@@ -18,6 +18,7 @@
 #define VIRTIO_GPU      16u
 #define VIRTIO_INPUT    18u
 #define VIRTIO_SOCKET   19u
+#define VIRTIO_METER    63u
 
 #define VIRTIO_S_DRIVER_OK   0x04u
 #define VIRTIO_S_FEATURES_OK 0x08u
