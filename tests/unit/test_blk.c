@@ -66,7 +66,7 @@ static void test_configuration(void **state)
 	attach("ram=64M,queues=3", DISCARDS);
 	assert_int_equal(fake_common_read(d, FAKE_NUMQ, 2), 3);
 	assert_int_equal(fake_config_read(d, VBLK_CFG_CAPACITY, 8), MIB(64) / 512);
-	assert_int_equal(fake_config_read(d, VBLK_CFG_SEG_MAX, 4), 254);
+	assert_int_equal(fake_config_read(d, VBLK_CFG_SEG_MAX, 4), VBLK_QUEUE_SIZE - 2);
 	assert_int_equal(fake_config_read(d, VBLK_CFG_BLK_SIZE, 4), 512);
 	assert_int_equal(fake_config_read(d, VBLK_CFG_TOPOLOGY, 1), 3);
 	assert_int_equal(fake_config_read(d, VBLK_CFG_TOPOLOGY + 1, 1), 0);

@@ -12,7 +12,7 @@
 #include "devices/virt/virtio/virtio.h"
 
 #define VBLK_QUEUES_MAX 16u
-#define VBLK_QUEUE_SIZE 256u
+#define VBLK_QUEUE_SIZE 512u /* 1 MiB of scattered pages is one request */
 #define VBLK_ID_LEN     20u /* of the serial number (5.2.6) */
 
 /* Discard and write-zeroes: ranges in a request, sectors in a range. */
