@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct editor ed;
 	static struct history history;
 	static char line[EDITOR_LINE_MAX];
-	struct cmd_io io = { io_write, io_read, io_interrupted };
+	struct cmd_io io = { .write = io_write, .read = io_read, .interrupted = io_interrupted };
 
 	in = data;
 	in_end = data + size;

@@ -236,8 +236,10 @@ struct fake_desc *fake_ring_desc(struct fake_ring *r, uint16_t i)
 
 void fake_ring_push(struct fake_ring *r, uint16_t head)
 {
-	*avail16(r, 4 + 2u * (r->avail_idx & (r->size - 1u))) = head;
-	*avail16(r, 2) = ++r->avail_idx;
+	/* A fuzzer puts rings anywhere. */
+	r->avail_idx++;
+	memcpy(avail16(r, 4 + 2u * ((r->avail_idx - 1u) & (r->size - 1u))), &head, sizeof(head));
+	memcpy(avail16(r, 2), &r->avail_idx, sizeof(r->avail_idx));
 }
 
 static struct fake_desc desc_of(const struct fake_buf *b, bool last, uint16_t next)
