@@ -94,19 +94,22 @@ static __noinline void more_turns(struct virtq *q, bool fast)
 	virtq_kick(q);
 }
 
-void virtq_run(struct virtq *q, bool fast)
+static __force_inline void run(struct virtq *q, bool fast)
 {
 	__atomic_store_n(&q->kicked, 1, __ATOMIC_RELAXED);
 	if (unlikely(turn(q, fast)))
 		more_turns(q, fast);
 }
 
+void virtq_run(struct virtq *q, bool fast)
+{
+	run(q, fast);
+}
+
 void virtq_notified(struct virtq *q)
 {
 	q->notified++;
-	__atomic_store_n(&q->kicked, 1, __ATOMIC_RELAXED);
-	if (unlikely(turn(q, true)))
-		more_turns(q, true);
+	run(q, true); /* inline: a notify is a hot path */
 }
 
 void virtq_kick(struct virtq *q)
