@@ -13,7 +13,6 @@
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/nearest.h"
-#include "kernel/lib/parse.h"
 #include "kernel/lib/table.h"
 
 /* --- finding a device by the name typed --- */
@@ -366,13 +365,10 @@ static void limit_complete(struct cmd_complete *c, int arg)
 /* "rate=100M", in bits as in definitions. */
 static int rate_set(struct spec *s, struct quota_limits *l, char *why, size_t why_len)
 {
-	const char *text = spec_text(s, "rate");
-	uint64_t bits;
-	int err = text ? parse_rate(text, &bits) : 0;
+	uint64_t bits = UINT64_MAX; /* no rate */
+	int err = spec_rate(s, "rate", &bits, why, why_len);
 
-	if (err)
-		ray_snprintf(why, why_len, "rate: '%.32s' is not like 100M, 10G or unlimited", text);
-	else if (text)
+	if (!err && bits != UINT64_MAX)
 		l->bytes_per_second = quota_limits_of_rate(bits).bytes_per_second;
 	return err;
 }

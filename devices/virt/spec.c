@@ -117,6 +117,17 @@ int spec_u64(struct spec *s, const char *key, uint64_t min, uint64_t max, uint64
 	return err ? explained(err, false, key, value, min, max, why, why_len) : 0;
 }
 
+int spec_rate(struct spec *s, const char *key, uint64_t *out, char *why, size_t why_len)
+{
+	const char *value = spec_text(s, key);
+	int err = value ? parse_rate(value, out) : 0;
+
+	if (err)
+		ray_snprintf(why, why_len, "%s: '%.32s' is not like 100M, 10G or unlimited", key,
+			     value);
+	return err;
+}
+
 int spec_all_used(const struct spec *s, const char *options, char *why, size_t why_len)
 {
 	for (unsigned int i = 0; i < s->count; i++) {

@@ -33,11 +33,14 @@ const char *spec_text(struct spec *s, const char *key);
 /** Is the bare word there? */
 bool spec_flag(struct spec *s, const char *word);
 /** Numbers: *out is left alone when the key is not there. 0, or -RAY_E* with @why naming the
- *  key. Sizes and rates take K, M, G; a rate is bits for net, "0" or "unlimited" is 0. */
+ *  key. Sizes take K, M, G. */
 int __must_check spec_size(struct spec *s, const char *key, uint64_t *out, char *why,
 			   size_t why_len);
 int __must_check spec_u64(struct spec *s, const char *key, uint64_t min, uint64_t max,
 			  uint64_t *out, char *why, size_t why_len);
+/** Bits a second, as parse_rate() reads them. */
+int __must_check spec_rate(struct spec *s, const char *key, uint64_t *out, char *why,
+			   size_t why_len);
 /** After all were asked for: 0, or -RAY_EINVAL with @why naming the first nobody knows and
  *  @options. */
 int __must_check spec_all_used(const struct spec *s, const char *options, char *why,

@@ -11,7 +11,6 @@
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"
-#include "kernel/lib/parse.h"
 #include "kernel/mm/heap.h"
 
 #define RX_SIZE   512u /* entries: a 64 KiB frame takes 44 buffers of a page's third */
@@ -307,7 +306,7 @@ static int switch_parse(struct spec *s, struct net_switch **out)
 
 static int options_parse(struct spec *s, struct options *o, char *why, size_t why_len)
 {
-	const char *mac = spec_text(s, "mac"), *rate = spec_text(s, "rate");
+	const char *mac = spec_text(s, "mac");
 	int err = switch_parse(s, &o->sw);
 
 	if (err) {
@@ -319,12 +318,9 @@ static int options_parse(struct spec *s, struct options *o, char *why, size_t wh
 		ray_snprintf(why, why_len, "mac: '%.32s' is no address of a station", mac);
 		return -RAY_EINVAL;
 	}
-	err = rate ? parse_rate(rate, &o->rate) : 0;
-	if (err) {
-		ray_snprintf(why, why_len, "rate: '%.32s' is not like 100M, 10G or unlimited",
-			     rate);
+	err = spec_rate(s, "rate", &o->rate, why, why_len);
+	if (err)
 		return err;
-	}
 	o->spoof = spec_flag(s, "spoof");
 	return spec_u64(s, "queues", 1, VNET_PAIRS_MAX, &o->queues, why, why_len);
 }
