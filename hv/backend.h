@@ -32,6 +32,7 @@ struct hv_caps {
 	bool dirty_bits;      /* stage 2 has accessed and dirty bits */
 	bool virt_nmi;        /* hardware tracks NMI blocking */
 	bool tsc_scaling;
+	bool boot_cpu_unfit;  /* guests are not to run on CPU 0 while there are others */
 	uint32_t asid_count;
 	uint8_t preempt_timer_shift; /* timer ticks once per 2^shift TSC ticks */
 	char detail[160];     /* words for the `cpu` command */

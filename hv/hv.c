@@ -7,11 +7,13 @@
 #include "hv/stage2.h"
 #include "hv/vm_priv.h"
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/percpu.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/err.h"
 #define LOG_TAG "hv"
 #include "kernel/log.h"
 #include "kernel/marker.h"
+#include "kernel/sched/thread.h"
 
 const struct hv_backend *hv_backend;
 struct hv_caps hv_caps;
@@ -118,6 +120,10 @@ int hv_init(void)
 			ipi_call_all(disable_here, (void *)(uintptr_t)b);
 			b = NULL;
 		}
+	}
+	if (b != NULL && hv_caps.boot_cpu_unfit && cpu_count() > 1) {
+		log_info("guests do not run on cpu=0: this emulator mixes up its state there");
+		thread_cpu_spare(0);
 	}
 	hv_backend = b;
 	marker_print(MARKER_VMM_BACKEND_READY, "backend=%s", b != NULL ? b->name : "none");

@@ -55,6 +55,11 @@ static void caps_describe(struct hv_caps *caps, uint32_t edx)
  * notes a V_IRQ in the word of pending interrupts that other threads of QEMU write at any time.
  * An interrupt of EVENTINJ stays behind as the exception to be raised until the next exit, and
  * is raised, masked or not, when the emulator's loop is left before that.
+ *
+ * And its first CPU is no place for guests while there are others: whoever restores x87 state
+ * without a pending exception (FXRSTOR, XRSTOR), on any CPU, clears IGNNE of the first, in the
+ * word that says there whether GIF is set and whether addresses go through nested tables, by a
+ * read and a write that meet those of VMRUN and #VMEXIT.
  */
 static bool under_tcg(void)
 {
@@ -94,6 +99,7 @@ static int svm_probe(struct hv_caps *caps)
 		.page_1g = page_1g,
 		.dirty_bits = true,
 		.tsc_scaling = (r.edx & FEAT_TSC_RATE) != 0,
+		.boot_cpu_unfit = under_tcg(),
 		.asid_count = r.ebx,
 	};
 	svm_features.rdpru = cpuid(0x80000000, 0).eax >= 0x80000008 &&

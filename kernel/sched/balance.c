@@ -10,34 +10,52 @@
 COUNTER(pulls, "sched.pulls", "threads taken over by an idle CPU");
 COUNTER(pushes, "sched.pushes", "threads given away by a busy CPU");
 
+uint64_t sched_spared;
+
+void thread_cpu_spare(unsigned int cpu)
+{
+	sched_spared |= BIT(cpu);
+}
+
+uint64_t thread_cpus(enum thread_class cls)
+{
+	unsigned int count = cpu_count();
+	uint64_t all = count == 64 ? UINT64_MAX : BIT(count) - 1;
+
+	return all & sched_allowed((uint8_t)cls);
+}
+
 static unsigned int runq_load(const struct runq *rq)
 {
 	return __atomic_load_n(&rq->order.count, __ATOMIC_RELAXED) +
 	       (__atomic_load_n(&rq->running, __ATOMIC_RELAXED) != rq->idle);
 }
 
-unsigned int sched_least_busy(unsigned int from)
+unsigned int sched_least_busy(unsigned int from, uint64_t allowed)
 {
-	unsigned int count = cpu_count(), best = from;
+	unsigned int count = cpu_count(), best = from, least = UINT32_MAX;
 
-	for (unsigned int i = 1; i < count; i++) {
-		unsigned int cpu = (from + i) % count;
+	for (unsigned int i = 0; i < count; i++) {
+		unsigned int cpu = (from + i) % count, load = runq_load(sched_runq(cpu));
 
-		if (runq_load(sched_runq(cpu)) < runq_load(sched_runq(best)))
+		if ((allowed & BIT(cpu)) && load < least) {
 			best = cpu;
+			least = load;
+		}
 	}
 	return best;
 }
 
-/* A thread that another CPU may take over. @rq is locked. */
-static struct thread *find_movable(struct runq *rq)
+/* A thread that CPU @to may take over. @rq is locked. */
+static struct thread *find_movable(struct runq *rq, unsigned int to)
 {
 	struct runq_entity *e;
 
 	list_for_each_entry(e, &rq->order.queued, link) {
 		struct thread *t = container_of(e, struct thread, ent);
 
-		if (t->pinned < 0 && !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE))
+		if (t->pinned < 0 && (sched_allowed(t->ent.cls) & BIT(to)) &&
+		    !__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE))
 			return t;
 	}
 	return NULL;
@@ -49,7 +67,7 @@ static struct thread *steal(struct runq *from, unsigned int to)
 	struct thread *t;
 
 	spin_lock_irqoff(&from->lock);
-	t = find_movable(from);
+	t = find_movable(from, to);
 	if (t) {
 		runq_order_remove(&from->order, &t->ent);
 		runq_order_move(&t->ent, &from->order, &sched_runq(to)->order);
@@ -87,7 +105,8 @@ void sched_pull(struct runq *rq, unsigned int id)
 /* Threads wait here. Give one to a CPU that has at least two fewer. IRQs off, no lock. */
 void sched_push(struct runq *rq, unsigned int id)
 {
-	unsigned int to = sched_least_busy(id);
+	/* Whoever it is may run there; a spared CPU that falls idle takes workers by itself. */
+	unsigned int to = sched_least_busy(id, sched_allowed(THREAD_CLASS_NORMAL));
 	struct thread *t;
 
 	if (runq_load(sched_runq(to)) + 2 > runq_load(rq))

@@ -15,11 +15,11 @@ bool idle_claim(unsigned int cpu)
 	return (__atomic_fetch_and(&idle_mask, ~BIT(cpu), __ATOMIC_ACQ_REL) & BIT(cpu)) != 0;
 }
 
-int idle_claim_any(void)
+int idle_claim_any(uint64_t allowed)
 {
 	uint64_t idle;
 
-	while ((idle = __atomic_load_n(&idle_mask, __ATOMIC_ACQUIRE)) != 0) {
+	while ((idle = __atomic_load_n(&idle_mask, __ATOMIC_ACQUIRE) & allowed) != 0) {
 		unsigned int cpu = (unsigned int)__builtin_ctzll(idle);
 
 		if (idle_claim(cpu))

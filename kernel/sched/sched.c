@@ -50,7 +50,7 @@ static unsigned int place_woken(const struct thread *t)
 		return (unsigned int)t->pinned;
 	if (idle_claim(t->cpu))
 		return t->cpu;
-	cpu = idle_claim_any();
+	cpu = idle_claim_any(sched_allowed(t->ent.cls));
 	return cpu >= 0 ? (unsigned int)cpu : t->cpu;
 }
 
@@ -179,7 +179,8 @@ void sched_start_thread(struct thread *t)
 
 	preempt_count_inc();
 	flags = irq_save();
-	cpu = t->pinned >= 0 ? (unsigned int)t->pinned : sched_least_busy(this_cpu()->id);
+	cpu = t->pinned >= 0 ? (unsigned int)t->pinned :
+			       sched_least_busy(this_cpu()->id, sched_allowed(t->ent.cls));
 	t->cpu = cpu;
 	t->ent.vruntime = runqs[cpu].order.min_vruntime[t->ent.cls];
 	sched_enqueue_on(t, cpu, 0);

@@ -95,7 +95,14 @@ void sched_wake(struct thread *t);
 void sched_start_thread(struct thread *t);
 
 /* balance.c */
-unsigned int sched_least_busy(unsigned int from);
+extern uint64_t sched_spared; /* CPUs that are kept for workers; changes during init only */
+/** CPUs, a bit each, that a thread of that class may go to by itself; also bits of none. */
+static inline uint64_t sched_allowed(uint8_t cls)
+{
+	return cls == THREAD_CLASS_NORMAL ? ~sched_spared : UINT64_MAX;
+}
+/** Of the CPUs @allowed, a bit each; the first from @from on. */
+unsigned int sched_least_busy(unsigned int from, uint64_t allowed);
 /** CPU @id, whose queue is @rq, has nothing to run: help the busiest. */
 void sched_pull(struct runq *rq, unsigned int id);
 /** Threads wait on CPU @id: give one to a CPU that has at least two fewer. */
@@ -104,8 +111,8 @@ void sched_push(struct runq *rq, unsigned int id);
 /* idle.c */
 /** The idle CPU of this number, if nobody else has claimed it since it fell idle. */
 bool idle_claim(unsigned int cpu);
-/** Any idle CPU, claimed; -1: none. */
-int idle_claim_any(void);
+/** Any idle CPU of those @allowed, claimed; -1: none. */
+int idle_claim_any(uint64_t allowed);
 /** Wait until this CPU is to switch threads. Context: IRQs off on entry and return, on in
  *  between; no locks. */
 void idle_wait(void);

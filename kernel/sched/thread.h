@@ -59,6 +59,14 @@ unsigned int thread_cpu(const struct thread *t);
 /** Nanoseconds of CPU the thread has used. */
 uint64_t thread_runtime(const struct thread *t);
 
+/**
+ * Keep @cpu for workers: from now on it takes threads of THREAD_CLASS_NORMAL only when they are
+ * pinned to it. Context: init, before there are threads that must not run there.
+ */
+void thread_cpu_spare(unsigned int cpu);
+/** The CPUs, a bit each, that threads of a class may run on when they are not pinned. */
+uint64_t thread_cpus(enum thread_class cls);
+
 /* Nestable; a pending switch happens at the outermost enable. */
 void preempt_disable(void);
 void preempt_enable(void);

@@ -20,6 +20,8 @@ from rayoslib.shell import Shell  # noqa: E402
 
 LOGS = TOP / "build" / "boot-logs"
 LOG_TAIL = 4000
+# For guests that are to run side by side: under QEMU they keep off the first (docs/backends.md).
+SMP = 3
 
 
 def _keep_log(name, target):

@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Linux guest frees comes back to the host: by reports of free pages, by the balloon.
+"""What a Linux guest frees comes back to the host: by reports of free pages, by the balloon."""
 
-RAYOS_SOAK=1: on two CPUs. There QEMU's SVM now and then runs a guest without its nested tables
-(docs/roadmap.md), which ends it; on one that was not seen.
-"""
-
-import os
 import time
 
 import pytest
 
-from conftest import build_image
+from conftest import SMP, build_image
 from rayoslib import guest as images
 from rayoslib.guest import Guest, start
 from rayoslib.shell import Shell
 
 MIB = 1 << 20
-CPUS = 2 if os.environ.get("RAYOS_SOAK") == "1" else 1
 CONF = """
 [vm linux]
 kernel = vmlinuz
@@ -32,7 +26,7 @@ balloon =
 def shell(boot, tmp_path_factory):
     iso = build_image(tmp_path_factory.mktemp("balloon"), [], CONF,
                       [images.CLOUD_KERNEL, images.INITRD])
-    shell = Shell(boot("balloon", iso=iso, cpus=CPUS, memory=2048)).wait_ready()
+    shell = Shell(boot("balloon", iso=iso, cpus=SMP, memory=2048)).wait_ready()
     start(shell, "linux")
     with Guest(shell, "linux", booting=True) as guest:
         guest.ready()

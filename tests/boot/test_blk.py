@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from conftest import build_image
+from conftest import SMP, build_image
 from rayoslib import guest as images
 from rayoslib.guest import Guest, start
 from rayoslib.shell import Shell
@@ -41,7 +41,7 @@ FIO = ("fio --eta=never --name=v --directory=/mnt --size={size}M --rw=randwrite 
 @pytest.fixture(scope="module")
 def shell(boot, tmp_path_factory):
     iso = build_image(tmp_path_factory.mktemp("blk"), [], CONF, MODULES)
-    shell = Shell(boot("test_blk", iso=iso, cpus=2, memory=2048)).wait_ready()
+    shell = Shell(boot("test_blk", iso=iso, cpus=SMP, memory=2048)).wait_ready()
     start(shell, "a")
     with Guest(shell, "a", booting=True) as guest:
         assert guest.ready()["tools"].startswith("/dev/vd")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import build_image
+from conftest import SMP, build_image
 from rayoslib import guest as images
 from rayoslib.guest import Guest, start
 from rayoslib.shell import Shell
@@ -46,7 +46,7 @@ disk = ram=32M,serial=data
 def shell(boot, tmp_path_factory):
     iso = build_image(tmp_path_factory.mktemp("hotplug"), ["misbehave"], CONF,
                       [images.CLOUD_KERNEL, images.INITRD, images.TOOLS])
-    shell = Shell(boot("hotplug", iso=iso, cpus=2, memory=2048)).wait_ready()
+    shell = Shell(boot("hotplug", iso=iso, cpus=SMP, memory=2048)).wait_ready()
     start(shell, "linux")
     with Guest(shell, "linux", booting=True) as guest:
         guest.ready()

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import build_image
+from conftest import SMP, build_image
 from rayoslib import guest as images
 from rayoslib.guest import Guest, start
 from rayoslib.shell import Shell
@@ -83,7 +83,7 @@ def shell(boot, tmp_path_factory):
     shutil.copy(images.GENERIC_KERNEL, folder / "generic")
     iso = build_image(folder, [], CONF, [folder / "generic", images.GENERIC_INITRD,
                                          images.CLOUD_KERNEL, images.INITRD, images.TOOLS])
-    shell = Shell(boot("virtio_linux", iso=iso, cpus=2, memory=2048)).wait_ready()
+    shell = Shell(boot("virtio_linux", iso=iso, cpus=SMP, memory=2048)).wait_ready()
     for name in ("linux", "peer"):
         start(shell, name)
         with Guest(shell, name, booting=True) as guest:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import build_image
+from conftest import SMP, build_image
 from rayoslib import guest as images
 from rayoslib.guest import Guest, start
 from rayoslib.shell import Shell
@@ -26,7 +26,7 @@ DEVICES = {"rng0": "1af4:1044"}
 def shell(boot, tmp_path_factory):
     iso = build_image(tmp_path_factory.mktemp("virtio"), [], CONF,
                       [images.CLOUD_KERNEL, images.INITRD_TOOLS])
-    shell = Shell(boot("virtio_linux", iso=iso, cpus=2, memory=2048)).wait_ready()
+    shell = Shell(boot("virtio_linux", iso=iso, cpus=SMP, memory=2048)).wait_ready()
     start(shell, "linux")
     with Guest(shell, "linux", booting=True) as guest:
         guest.ready()
@@ -54,3 +54,12 @@ def test_random_numbers(shell, show):
         assert not guest.problems()
     show(interrupts)
     assert samples[0] != samples[1]
+
+
+def test_guests_keep_off_the_first_cpu(shell):
+    """An emulator mixes up its state there (docs/backends.md)."""
+    with Guest(shell, "linux") as guest:
+        guest.ok("for i in 1 2; do (i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done) & done; wait")
+    threads = [t for t in shell.listing("threads") if t["name"].startswith("linux/")]
+    assert len(threads) == 3
+    assert all(t["cpu"] != 0 for t in threads), threads

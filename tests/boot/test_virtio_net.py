@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from conftest import build_image
+from conftest import SMP, build_image
 from rayoslib import guest as images
 from rayoslib.guest import Guest, start
 from rayoslib.shell import Shell
@@ -41,7 +41,7 @@ net = mac=52:54:00:00:00:0b
 @pytest.fixture(scope="module")
 def shell(boot, tmp_path_factory):
     iso = build_image(tmp_path_factory.mktemp("net"), [], CONF, MODULES)
-    shell = Shell(boot("test_virtio_net", iso=iso, cpus=2, memory=2048)).wait_ready()
+    shell = Shell(boot("test_virtio_net", iso=iso, cpus=SMP, memory=2048)).wait_ready()
     for name in ("a", "b"):
         start(shell, name)
         with Guest(shell, name, booting=True) as guest:

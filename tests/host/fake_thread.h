@@ -164,6 +164,11 @@ void sched_point(void)
 	fake_pass(false);
 }
 
+void thread_cpu_spare(unsigned int cpu)
+{
+	(void)cpu; /* all threads take turns on one */
+}
+
 uint64_t thread_runtime(const struct thread *t)
 {
 	return t->used ? 1000 : 0;
