@@ -55,11 +55,11 @@ static int spec_open(const struct vkind *k, struct vattach *a, const char *text,
 	int err = spec_parse(&spec, text, why, why_len);
 
 	if (!err)
-		err = k->open(NULL, &spec, why, why_len);
+		err = k->open(NULL, &spec);
 	if (!err)
-		err = spec_all_used(&spec, k->options, why, why_len);
+		err = spec_all_used(&spec, k->options);
 	if (!err && a)
-		err = k->open(a, &spec, why, why_len);
+		err = k->open(a, &spec);
 	if (err)
 		why_prefix(a ? a->name : k->name, why, why_len);
 	return err;
@@ -150,8 +150,10 @@ static void attach_close(struct vattach *a)
 
 void vattach_close_all(struct vm *vm)
 {
-	while (!list_empty(&vm->attached))
-		attach_close(list_last_entry(&vm->attached, struct vattach, node));
+	struct vattach *a, *next;
+
+	list_for_each_entry_safe(a, next, &vm->attached, node)
+		attach_close(a);
 	vm->devices_open = false;
 }
 

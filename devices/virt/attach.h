@@ -35,9 +35,9 @@ struct vkind {
 	/**
 	 * Read the specification and, unless @a is NULL (a check only), make the back end: set
 	 * a->back and the quota of a->handler. spec_all_used() is the caller's.
-	 * Context: thread, vm->lock. Returns: 0 or -RAY_E* with @why. Trust: the specification
+	 * Context: thread, vm->lock. Returns: 0 or -RAY_E* with s->why. Trust: the specification
 	 */
-	int (*open)(struct vattach *a, struct spec *s, char *why, size_t why_len);
+	int (*open)(struct vattach *a, struct spec *s);
 	/** Give the back end back. No device is there any more. Context: thread, vm->lock. */
 	void (*close)(struct vattach *a);
 	/** Make a device on the back end, ready to be plugged. Context: thread, vm->lock. */

@@ -363,10 +363,10 @@ static void limit_complete(struct cmd_complete *c, int arg)
 }
 
 /* "rate=100M", in bits as in definitions. */
-static int rate_set(struct spec *s, struct quota_limits *l, char *why, size_t why_len)
+static int rate_set(struct spec *s, struct quota_limits *l)
 {
 	uint64_t bits = UINT64_MAX; /* no rate */
-	int err = spec_rate(s, "rate", &bits, why, why_len);
+	int err = spec_rate(s, "rate", &bits);
 
 	if (!err && bits != UINT64_MAX)
 		l->bytes_per_second = quota_limits_of_rate(bits).bytes_per_second;
@@ -390,14 +390,14 @@ static int limit_set(struct cmd_ctx *ctx, struct quota_limits *l, char *text)
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(keys) && !err; i++) {
 		if (keys[i].size)
-			err = spec_size(&s, keys[i].key, keys[i].field, why, sizeof(why));
+			err = spec_size(&s, keys[i].key, keys[i].field);
 		else
-			err = spec_u64(&s, keys[i].key, 0, UINT64_MAX, keys[i].field, why, sizeof(why));
+			err = spec_u64(&s, keys[i].key, 0, UINT64_MAX, keys[i].field);
 	}
 	if (!err)
-		err = rate_set(&s, l, why, sizeof(why));
+		err = rate_set(&s, l);
 	if (!err)
-		err = spec_all_used(&s, "ops ops-burst bytes bytes-burst rate space", why, sizeof(why));
+		err = spec_all_used(&s, "ops ops-burst bytes bytes-burst rate space");
 	return err ? cmd_fail(ctx, err, "%s", why) : 0;
 }
 

@@ -8,24 +8,24 @@
 #include "kernel/lib/parse.h"
 #include "kernel/lib/sink.h"
 
-static int item_add(struct spec *s, char *text, char *why, size_t why_len)
+static int item_add(struct spec *s, char *text)
 {
 	struct spec_item *item = &s->item[s->count];
 	char *eq = strchr(text, '=');
 
 	if (s->count == SPEC_ITEMS_MAX) {
-		ray_snprintf(why, why_len, "more than %u options", SPEC_ITEMS_MAX);
+		ray_snprintf(s->why, s->why_len, "more than %u options", SPEC_ITEMS_MAX);
 		return -RAY_E2BIG;
 	}
 	if (*text == '\0' || eq == text) {
-		ray_snprintf(why, why_len, "an option without a name");
+		ray_snprintf(s->why, s->why_len, "an option without a name");
 		return -RAY_EINVAL;
 	}
 	if (eq)
 		*eq = '\0';
 	for (unsigned int i = 0; i < s->count; i++) {
 		if (strcmp(s->item[i].key, text) == 0) {
-			ray_snprintf(why, why_len, "'%.32s' stands there twice", text);
+			ray_snprintf(s->why, s->why_len, "'%.32s' stands there twice", text);
 			return -RAY_EINVAL;
 		}
 	}
@@ -40,6 +40,8 @@ int spec_parse(struct spec *s, const char *text, char *why, size_t why_len)
 	int err = 0;
 
 	s->count = 0;
+	s->why = why;
+	s->why_len = why_len;
 	if (strlcpy(s->text, text, sizeof(s->text)) >= sizeof(s->text)) {
 		ray_snprintf(why, why_len, "longer than %lu bytes",
 			     (unsigned long)sizeof(s->text) - 1);
@@ -50,7 +52,7 @@ int spec_parse(struct spec *s, const char *text, char *why, size_t why_len)
 
 		if (comma)
 			*comma = '\0';
-		err = item_add(s, p, why, why_len);
+		err = item_add(s, p);
 		p = comma ? comma + 1 : NULL;
 	}
 	return err;
@@ -81,60 +83,50 @@ bool spec_flag(struct spec *s, const char *word)
 	return item && !item->value;
 }
 
-static int explained(int err, bool size, const char *key, const char *value, uint64_t min,
-		     uint64_t max, char *why, size_t why_len)
+int spec_size(struct spec *s, const char *key, uint64_t *out)
 {
+	const char *value = spec_text(s, key);
+	int err = value ? parse_size(value, out) : 0;
 	struct buf_sink b;
 
-	buf_sink_init(&b, why, why_len);
-	if (size)
-		parse_explain_size(&b.sink, err, key, value, min, max);
-	else
-		parse_explain(&b.sink, err, key, value, min, max);
+	if (err) {
+		buf_sink_init(&b, s->why, s->why_len);
+		parse_explain_size(&b.sink, err, key, value, 0, UINT64_MAX);
+	}
 	return err;
 }
 
-int spec_size(struct spec *s, const char *key, uint64_t *out, char *why, size_t why_len)
+int spec_u64(struct spec *s, const char *key, uint64_t min, uint64_t max, uint64_t *out)
 {
 	const char *value = spec_text(s, key);
-	int err;
+	int err = value ? parse_u64_range(value, min, max, out) : 0;
+	struct buf_sink b;
 
-	if (!value)
-		return 0;
-	err = parse_size(value, out);
-	return err ? explained(err, true, key, value, 0, UINT64_MAX, why, why_len) : 0;
+	if (err) {
+		buf_sink_init(&b, s->why, s->why_len);
+		parse_explain(&b.sink, err, key, value, min, max);
+	}
+	return err;
 }
 
-int spec_u64(struct spec *s, const char *key, uint64_t min, uint64_t max, uint64_t *out,
-	     char *why, size_t why_len)
-{
-	const char *value = spec_text(s, key);
-	int err;
-
-	if (!value)
-		return 0;
-	err = parse_u64_range(value, min, max, out);
-	return err ? explained(err, false, key, value, min, max, why, why_len) : 0;
-}
-
-int spec_rate(struct spec *s, const char *key, uint64_t *out, char *why, size_t why_len)
+int spec_rate(struct spec *s, const char *key, uint64_t *out)
 {
 	const char *value = spec_text(s, key);
 	int err = value ? parse_rate(value, out) : 0;
 
 	if (err)
-		ray_snprintf(why, why_len, "%s: '%.32s' is not like 100M, 10G or unlimited", key,
-			     value);
+		ray_snprintf(s->why, s->why_len, "%s: '%.32s' is not like 100M, 10G or unlimited",
+			     key, value);
 	return err;
 }
 
-int spec_all_used(const struct spec *s, const char *options, char *why, size_t why_len)
+int spec_all_used(const struct spec *s, const char *options)
 {
 	for (unsigned int i = 0; i < s->count; i++) {
 		if (s->item[i].used)
 			continue;
-		ray_snprintf(why, why_len, "unknown option '%.32s'; there are: %s", s->item[i].key,
-			     options);
+		ray_snprintf(s->why, s->why_len, "unknown option '%.32s'; there are: %s",
+			     s->item[i].key, options);
 		return -RAY_EINVAL;
 	}
 	return 0;

@@ -28,14 +28,14 @@ static void test_items(void **state)
 	(void)state;
 	assert_int_equal(parse("ram=64M,ro,queues=4,serial="), 0);
 	assert_int_equal(s.count, 4);
-	assert_int_equal(spec_size(&s, "ram", &size, why, sizeof(why)), 0);
+	assert_int_equal(spec_size(&s, "ram", &size), 0);
 	assert_int_equal(size, 64 << 20);
 	assert_true(spec_flag(&s, "ro"));
-	assert_int_equal(spec_u64(&s, "queues", 1, 8, &n, why, sizeof(why)), 0);
+	assert_int_equal(spec_u64(&s, "queues", 1, 8, &n), 0);
 	assert_int_equal(n, 4);
-	assert_int_equal(spec_all_used(&s, "", why, sizeof(why)), -RAY_EINVAL);
+	assert_int_equal(spec_all_used(&s, ""), -RAY_EINVAL);
 	assert_string_equal(spec_text(&s, "serial"), "");
-	assert_int_equal(spec_all_used(&s, "", why, sizeof(why)), 0);
+	assert_int_equal(spec_all_used(&s, ""), 0);
 }
 
 static void test_nothing(void **state)
@@ -47,10 +47,10 @@ static void test_nothing(void **state)
 	assert_int_equal(s.count, 0);
 	assert_null(spec_text(&s, "ram"));
 	assert_false(spec_flag(&s, "ro"));
-	assert_int_equal(spec_size(&s, "ram", &v, why, sizeof(why)), 0);
-	assert_int_equal(spec_u64(&s, "ram", 0, 1, &v, why, sizeof(why)), 0);
+	assert_int_equal(spec_size(&s, "ram", &v), 0);
+	assert_int_equal(spec_u64(&s, "ram", 0, 1, &v), 0);
 	assert_int_equal(v, 5); /* left alone */
-	assert_int_equal(spec_all_used(&s, "", why, sizeof(why)), 0);
+	assert_int_equal(spec_all_used(&s, ""), 0);
 }
 
 static void test_words_are_no_keys(void **state)
@@ -89,12 +89,12 @@ static void test_reasons_name_the_key(void **state)
 
 	(void)state;
 	assert_int_equal(parse("ram=6x,queues=9,odd=1"), 0);
-	assert_true(spec_size(&s, "ram", &v, why, sizeof(why)) < 0);
+	assert_true(spec_size(&s, "ram", &v) < 0);
 	assert_non_null(strstr(why, "ram"));
-	assert_true(spec_u64(&s, "queues", 1, 8, &v, why, sizeof(why)) < 0);
+	assert_true(spec_u64(&s, "queues", 1, 8, &v) < 0);
 	assert_non_null(strstr(why, "queues"));
 	assert_int_equal(v, 5);
-	assert_int_equal(spec_all_used(&s, "ram=SIZE", why, sizeof(why)), -RAY_EINVAL);
+	assert_int_equal(spec_all_used(&s, "ram=SIZE"), -RAY_EINVAL);
 	assert_non_null(strstr(why, "'odd'"));
 	assert_non_null(strstr(why, "ram=SIZE"));
 }

@@ -114,19 +114,19 @@ static bool name_ok(const char *s, size_t len)
 	return true;
 }
 
-static int name_add(struct vcports_spec *out, const char *name, size_t len, bool always, char *why,
-		    size_t why_len)
+static int name_add(const struct spec *s, struct vcports_spec *out, const char *name, size_t len,
+		    bool always)
 {
 	struct vcports_spec_port *p = &out->port[out->count];
 
 	if (!name_ok(name, len)) {
-		ray_snprintf(why, why_len, "'%.*s' is no name of a port: a letter, then up to %u "
+		ray_snprintf(s->why, s->why_len, "'%.*s' is no name of a port: a letter, then up to %u "
 			     "letters, digits and ._-", (int)MIN(len, (size_t)VTERM_NAME_MAX), name,
 			     VTERM_NAME_MAX - 2);
 		return -RAY_EINVAL;
 	}
 	if (out->count == VCPORT_MAX) {
-		ray_snprintf(why, why_len, "more than %u ports beside the console", VCPORT_MAX - 1);
+		ray_snprintf(s->why, s->why_len, "more than %u ports beside the console", VCPORT_MAX - 1);
 		return -RAY_E2BIG;
 	}
 	memcpy(p->name, name, len);
@@ -134,7 +134,7 @@ static int name_add(struct vcports_spec *out, const char *name, size_t len, bool
 	p->always = always;
 	for (unsigned int i = 0; i < out->count; i++) {
 		if (strcmp(out->port[i].name, p->name) == 0) {
-			ray_snprintf(why, why_len, "two ports are called '%s'", p->name);
+			ray_snprintf(s->why, s->why_len, "two ports are called '%s'", p->name);
 			return -RAY_EEXIST;
 		}
 	}
@@ -143,7 +143,7 @@ static int name_add(struct vcports_spec *out, const char *name, size_t len, bool
 }
 
 /* "boot:audit" */
-static int names_add(struct vcports_spec *out, const char *list, char *why, size_t why_len)
+static int names_add(const struct spec *s, struct vcports_spec *out, const char *list)
 {
 	int err = 0;
 
@@ -151,19 +151,19 @@ static int names_add(struct vcports_spec *out, const char *list, char *why, size
 		const char *colon = strchr(list, ':');
 		size_t len = colon ? (size_t)(colon - list) : strlen(list);
 
-		err = name_add(out, list, len, true, why, why_len);
+		err = name_add(s, out, list, len, true);
 		list = colon ? colon + 1 : NULL;
 	}
 	return err;
 }
 
-int vcports_parse(struct spec *s, struct vcports_spec *out, char *why, size_t why_len)
+int vcports_parse(struct spec *s, struct vcports_spec *out)
 {
 	int err;
 
 	memset(out, 0, sizeof(*out));
 	/* Its output never waits for an operator, nor should its writers. */
-	err = name_add(out, "console", strlen("console"), true, why, why_len);
+	err = name_add(s, out, "console", strlen("console"), true);
 	for (unsigned int i = 0; i < s->count && !err; i++) {
 		struct spec_item *item = &s->item[i];
 
@@ -172,9 +172,9 @@ int vcports_parse(struct spec *s, struct vcports_spec *out, char *why, size_t wh
 		item->used = true;
 		if (strcmp(item->key, "console") == 0)
 			continue; /* for a definition of this port alone */
-		err = name_add(out, item->key, strlen(item->key), false, why, why_len);
+		err = name_add(s, out, item->key, strlen(item->key), false);
 	}
-	return err ? err : names_add(out, spec_text(s, "log"), why, why_len);
+	return err ? err : names_add(s, out, spec_text(s, "log"));
 }
 
 /* --- all ports of a VM --- */

@@ -59,9 +59,9 @@ struct vcports_spec {
 /**
  * "agent,log=boot:audit": bare words are ports that are open while an operator is attached,
  * those of log= are always open. Port 0, "console", is there without being named.
- * Returns: 0, or -RAY_EINVAL/-RAY_E2BIG/-RAY_EEXIST with @why. Trust: the specification
+ * Returns: 0, or -RAY_EINVAL/-RAY_E2BIG/-RAY_EEXIST with s->why. Trust: the specification
  */
-int __must_check vcports_parse(struct spec *s, struct vcports_spec *out, char *why, size_t why_len);
+int __must_check vcports_parse(struct spec *s, struct vcports_spec *out);
 
 /** NULL: no memory. */
 struct vcports *vcports_create(const struct vcports_spec *spec) __must_check;

@@ -490,12 +490,10 @@ void vballoon_target_set(struct vattach *a, uint64_t bytes)
 
 /* --- kind --- */
 
-static int balloon_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int balloon_open(struct vattach *a, struct spec *s)
 {
 	(void)a;
 	(void)s;
-	(void)why;
-	(void)why_len;
 	return 0;
 }
 

@@ -87,7 +87,7 @@ static int look(struct cmd_ctx *ctx, struct vm *vm, const char *keep, bool ask,
 static int vm_balloon_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct vm *vm = vm_cmd_get(ctx, argv[0]);
-	struct vballoon_info info;
+	struct vballoon_info info = {0};
 	int err;
 
 	if (!vm)

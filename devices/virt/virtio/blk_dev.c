@@ -154,57 +154,57 @@ struct options {
 	struct quota_limits limits;
 };
 
-static int wrong(char *why, size_t why_len, const char *text)
+static int wrong(const struct spec *s, const char *text)
 {
-	ray_snprintf(why, why_len, "%s", text);
+	ray_snprintf(s->why, s->why_len, "%s", text);
 	return -RAY_EINVAL;
 }
 
-static int numbers_read(struct spec *s, struct options *o, char *why, size_t why_len)
+static int numbers_read(struct spec *s, struct options *o)
 {
-	int err = spec_size(s, "ram", &o->ram, why, why_len);
+	int err = spec_size(s, "ram", &o->ram);
 
 	if (!err)
-		err = spec_u64(s, "queues", 1, VBLK_QUEUES_MAX, &o->queues, why, why_len);
+		err = spec_u64(s, "queues", 1, VBLK_QUEUES_MAX, &o->queues);
 	if (!err)
-		err = spec_u64(s, "iops", 0, UINT64_MAX, &o->limits.ops_per_second, why, why_len);
+		err = spec_u64(s, "iops", 0, UINT64_MAX, &o->limits.ops_per_second);
 	if (!err)
-		err = spec_size(s, "rate", &o->limits.bytes_per_second, why, why_len);
+		err = spec_size(s, "rate", &o->limits.bytes_per_second);
 	if (!err)
-		err = spec_size(s, "burst", &o->limits.bytes_burst, why, why_len);
+		err = spec_size(s, "burst", &o->limits.bytes_burst);
 	if (!err)
-		err = spec_size(s, "space", &o->limits.bytes_in_use, why, why_len);
+		err = spec_size(s, "space", &o->limits.bytes_in_use);
 	return err;
 }
 
-static int options_check(const struct options *o, bool ram, char *why, size_t why_len)
+static int options_check(const struct spec *s, const struct options *o, bool ram)
 {
 	if (ram == (o->module != NULL))
-		return wrong(why, why_len, "either ram=SIZE or module=NAME says what is on it");
+		return wrong(s, "either ram=SIZE or module=NAME says what is on it");
 	if (ram && (o->ram == 0 || o->ram % BLK_SECTOR || o->ram > BLK_SIZE_MAX))
-		return wrong(why, why_len, "ram: a multiple of 512 bytes, at most 4T");
+		return wrong(s, "ram: a multiple of 512 bytes, at most 4T");
 	if (ram && o->cow)
-		return wrong(why, why_len, "cow is for a module; a ram disk has nothing below");
+		return wrong(s, "cow is for a module; a ram disk has nothing below");
 	if (o->cow && o->read_only)
-		return wrong(why, why_len, "ro and cow exclude each other");
+		return wrong(s, "ro and cow exclude each other");
 	if (o->serial && (strlen(o->serial) > VBLK_ID_LEN || *o->serial == '\0'))
-		return wrong(why, why_len, "serial: 1 to 20 characters");
+		return wrong(s, "serial: 1 to 20 characters");
 	return 0;
 }
 
-static int options_read(struct spec *s, struct options *o, char *why, size_t why_len)
+static int options_read(struct spec *s, struct options *o)
 {
 	int err;
 
 	*o = (struct options){.limits.bytes_in_use = SPACE_DEFAULT};
-	err = numbers_read(s, o, why, why_len);
+	err = numbers_read(s, o);
 	if (err)
 		return err;
 	o->module = spec_text(s, "module");
 	o->serial = spec_text(s, "serial");
 	o->read_only = spec_flag(s, "ro");
 	o->cow = spec_flag(s, "cow");
-	return options_check(o, spec_text(s, "ram") != NULL, why, why_len);
+	return options_check(s, o, spec_text(s, "ram") != NULL);
 }
 
 static int back_create(struct vattach *a, const struct options *o, struct blk_back **out)
@@ -226,7 +226,7 @@ static int back_create(struct vattach *a, const struct options *o, struct blk_ba
 	return blk_thin_create(&init, out);
 }
 
-static int disk_open(struct vattach *a, const struct options *o, char *why, size_t why_len)
+static int disk_open(struct vattach *a, const struct spec *s, const struct options *o)
 {
 	struct vblk_disk *disk = kzalloc(sizeof(*disk), MEM_VDEV);
 	int err = -RAY_ENOMEM;
@@ -235,11 +235,11 @@ static int disk_open(struct vattach *a, const struct options *o, char *why, size
 		err = back_create(a, o, &disk->back);
 	if (err) {
 		if (err == -RAY_ENOENT)
-			ray_snprintf(why, why_len, "no boot module is named '%s'", o->module);
+			ray_snprintf(s->why, s->why_len, "no boot module is named '%s'", o->module);
 		else if (err == -RAY_EINVAL)
-			ray_snprintf(why, why_len, "module '%s' is empty", o->module);
+			ray_snprintf(s->why, s->why_len, "module '%s' is empty", o->module);
 		else
-			ray_snprintf(why, why_len, "%s", ray_strerror(err));
+			ray_snprintf(s->why, s->why_len, "%s", ray_strerror(err));
 		kfree(disk);
 		return err;
 	}
@@ -251,12 +251,12 @@ static int disk_open(struct vattach *a, const struct options *o, char *why, size
 	return 0;
 }
 
-static int blk_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int blk_open(struct vattach *a, struct spec *s)
 {
 	struct options o;
-	int err = options_read(s, &o, why, why_len);
+	int err = options_read(s, &o);
 
-	return err || !a ? err : disk_open(a, &o, why, why_len);
+	return err || !a ? err : disk_open(a, s, &o);
 }
 
 static void blk_close(struct vattach *a)

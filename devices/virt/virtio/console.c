@@ -305,19 +305,19 @@ static const struct virtio_ops console_ops = {
 
 /* --- attachment --- */
 
-static int console_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int console_open(struct vattach *a, struct spec *s)
 {
 	struct quota_limits limits = {0};
 	struct vcports_spec ports;
-	int err = spec_size(s, "rate", &limits.bytes_per_second, why, why_len);
+	int err = spec_size(s, "rate", &limits.bytes_per_second);
 
 	if (!err)
-		err = vcports_parse(s, &ports, why, why_len);
+		err = vcports_parse(s, &ports);
 	if (err || !a)
 		return err;
 	a->back = vcports_create(&ports);
 	if (!a->back) {
-		ray_snprintf(why, why_len, "%s", ray_strerror(-RAY_ENOMEM));
+		ray_snprintf(s->why, s->why_len, "%s", ray_strerror(-RAY_ENOMEM));
 		return -RAY_ENOMEM;
 	}
 	vhandler_limit(&a->handler, &limits);

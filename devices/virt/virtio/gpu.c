@@ -13,7 +13,8 @@
 #include "kernel/mm/heap.h"
 
 #define MEMORY_DEFAULT MIB(128)
-#define MEMORY_MAX     GIB(1)
+#define MEMORY_MAX_GIB 1u
+#define MEMORY_MAX     GIB(MEMORY_MAX_GIB)
 #define WIDTH_DEFAULT  1024u
 #define HEIGHT_DEFAULT 768u
 #define SIDE_MIN       64u
@@ -90,7 +91,7 @@ static bool side_read(const char *text, size_t len, uint32_t *out)
 	return true;
 }
 
-static int size_read(struct spec *s, struct vgpu *out, char *why, size_t why_len)
+static int size_read(struct spec *s, struct vgpu *out)
 {
 	const char *text = spec_text(s, "size"), *x;
 
@@ -102,39 +103,39 @@ static int size_read(struct spec *s, struct vgpu *out, char *why, size_t why_len
 	if (x && side_read(text, (size_t)(x - text), &out->width) &&
 	    side_read(x + 1, strlen(x + 1), &out->height))
 		return 0;
-	ray_snprintf(why, why_len, "size: '%.32s' is not WIDTHxHEIGHT, each from %u to %u", text,
+	ray_snprintf(s->why, s->why_len, "size: '%.32s' is not WIDTHxHEIGHT, each from %u to %u", text,
 		     SIDE_MIN, SIDE_MAX);
 	return -RAY_EINVAL;
 }
 
-static int memory_read(struct spec *s, struct quota_limits *limits, char *why, size_t why_len)
+static int memory_read(struct spec *s, struct quota_limits *limits)
 {
 	int err;
 
 	limits->bytes_in_use = MEMORY_DEFAULT;
-	err = spec_size(s, "memory", &limits->bytes_in_use, why, why_len);
+	err = spec_size(s, "memory", &limits->bytes_in_use);
 	if (!err && (limits->bytes_in_use < MIB(1) || limits->bytes_in_use > MEMORY_MAX)) {
-		ray_snprintf(why, why_len, "memory: from 1M to %luG", MEMORY_MAX / GIB(1));
+		ray_snprintf(s->why, s->why_len, "memory: from 1M to %uG", MEMORY_MAX_GIB);
 		err = -RAY_ERANGE;
 	}
 	return err;
 }
 
-static int gpu_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int gpu_open(struct vattach *a, struct spec *s)
 {
 	struct quota_limits limits = {0};
 	struct vgpu shape = {0}, *back;
-	int err = size_read(s, &shape, why, why_len);
+	int err = size_read(s, &shape);
 
 	if (!err)
-		err = memory_read(s, &limits, why, why_len);
+		err = memory_read(s, &limits);
 	if (!err)
-		err = spec_size(s, "rate", &limits.bytes_per_second, why, why_len);
+		err = spec_size(s, "rate", &limits.bytes_per_second);
 	if (err || !a)
 		return err;
 	back = kzalloc(sizeof(*back), MEM_VDEV);
 	if (!back) {
-		ray_snprintf(why, why_len, "%s", ray_strerror(-RAY_ENOMEM));
+		ray_snprintf(s->why, s->why_len, "%s", ray_strerror(-RAY_ENOMEM));
 		return -RAY_ENOMEM;
 	}
 	*back = shape;

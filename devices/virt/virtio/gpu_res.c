@@ -27,9 +27,11 @@ void vgpu_set_init(struct vgpu_set *s, struct quota *quota)
 
 void vgpu_set_clear(struct vgpu_set *s)
 {
+	struct vgpu_res *r, *next;
+
 	for (unsigned int i = 0; i < VGPU_BUCKETS; i++) {
-		while (!list_empty(&s->bucket[i]))
-			vgpu_res_destroy(s, list_first_entry(&s->bucket[i], struct vgpu_res, node));
+		list_for_each_entry_safe(r, next, &s->bucket[i], node)
+			vgpu_res_destroy(s, r);
 	}
 }
 

@@ -374,7 +374,7 @@ struct vattach *vinput_find(struct vm *vm, enum vinput_role role)
 	return NULL;
 }
 
-static int role_read(struct spec *s, enum vinput_role *out, char *why, size_t why_len)
+static int role_read(struct spec *s, enum vinput_role *out)
 {
 	unsigned int named = 0;
 
@@ -387,24 +387,24 @@ static int role_read(struct spec *s, enum vinput_role *out, char *why, size_t wh
 	}
 	if (named <= 1)
 		return 0;
-	ray_snprintf(why, why_len, "one of keyboard, tablet and mouse; give each its own line");
+	ray_snprintf(s->why, s->why_len, "one of keyboard, tablet and mouse; give each its own line");
 	return -RAY_EINVAL;
 }
 
-static int input_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int input_open(struct vattach *a, struct spec *s)
 {
 	struct quota_limits limits = {0};
 	enum vinput_role role;
 	struct vinput *back;
-	int err = role_read(s, &role, why, why_len);
+	int err = role_read(s, &role);
 
 	if (!err)
-		err = spec_u64(s, "rate", 0, UINT32_MAX, &limits.ops_per_second, why, why_len);
+		err = spec_u64(s, "rate", 0, UINT32_MAX, &limits.ops_per_second);
 	if (err || !a)
 		return err;
 	back = kzalloc(sizeof(*back), MEM_VDEV);
 	if (!back) {
-		ray_snprintf(why, why_len, "%s", ray_strerror(-RAY_ENOMEM));
+		ray_snprintf(s->why, s->why_len, "%s", ray_strerror(-RAY_ENOMEM));
 		return -RAY_ENOMEM;
 	}
 	back->role = role;

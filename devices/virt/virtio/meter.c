@@ -31,12 +31,10 @@ static const struct virtio_ops meter_ops = {
 	.destroy = meter_destroy,
 };
 
-static int meter_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int meter_open(struct vattach *a, struct spec *s)
 {
 	(void)a;
 	(void)s;
-	(void)why;
-	(void)why_len;
 	return 0;
 }
 

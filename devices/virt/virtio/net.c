@@ -304,25 +304,25 @@ static int switch_parse(struct spec *s, struct net_switch **out)
 	return *out ? 0 : -RAY_ENODEV;
 }
 
-static int options_parse(struct spec *s, struct options *o, char *why, size_t why_len)
+static int options_parse(struct spec *s, struct options *o)
 {
 	const char *mac = spec_text(s, "mac");
 	int err = switch_parse(s, &o->sw);
 
 	if (err) {
-		ray_snprintf(why, why_len, "there is no switch");
+		ray_snprintf(s->why, s->why_len, "there is no switch");
 		return err;
 	}
 	if (mac &&
 	    (net_mac_parse(mac, strlen(mac), &o->mac) || o->mac == 0 || o->mac & NET_MAC_GROUP)) {
-		ray_snprintf(why, why_len, "mac: '%.32s' is no address of a station", mac);
+		ray_snprintf(s->why, s->why_len, "mac: '%.32s' is no address of a station", mac);
 		return -RAY_EINVAL;
 	}
-	err = spec_rate(s, "rate", &o->rate, why, why_len);
+	err = spec_rate(s, "rate", &o->rate);
 	if (err)
 		return err;
 	o->spoof = spec_flag(s, "spoof");
-	return spec_u64(s, "queues", 1, VNET_PAIRS_MAX, &o->queues, why, why_len);
+	return spec_u64(s, "queues", 1, VNET_PAIRS_MAX, &o->queues);
 }
 
 /*
@@ -340,7 +340,7 @@ static uint64_t mac_make(const char *vm, uint32_t index)
 	return ((h << 8) | 0x52) & NET_MAC_MASK;
 }
 
-static int back_open(struct vattach *a, const struct options *o, char *why, size_t why_len)
+static int back_open(struct vattach *a, const struct spec *s, const struct options *o)
 {
 	static const struct net_port_ops port_ops = {
 		.deliver = vnet_deliver,
@@ -365,18 +365,18 @@ static int back_open(struct vattach *a, const struct options *o, char *why, size
 	a->back = NULL;
 	kfree(back);
 fail:
-	ray_snprintf(why, why_len, err == -RAY_EEXIST ? "another port has its MAC address" : "%s",
+	ray_snprintf(s->why, s->why_len, err == -RAY_EEXIST ? "another port has its MAC address" : "%s",
 		     ray_strerror(err));
 	return err;
 }
 
-static int vnet_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int vnet_open(struct vattach *a, struct spec *s)
 {
 	struct options o = {0};
-	int err = options_parse(s, &o, why, why_len);
+	int err = options_parse(s, &o);
 
 	if (!err && a)
-		err = back_open(a, &o, why, why_len);
+		err = back_open(a, s, &o);
 	if (!err && a) {
 		const struct quota_limits limits = quota_limits_of_rate(o.rate);
 

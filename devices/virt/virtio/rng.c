@@ -134,10 +134,10 @@ static const struct virtio_ops rng_ops = {
 	.destroy = rng_destroy,
 };
 
-static int rng_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int rng_open(struct vattach *a, struct spec *s)
 {
 	struct quota_limits limits = {0};
-	int err = spec_size(s, "rate", &limits.bytes_per_second, why, why_len);
+	int err = spec_size(s, "rate", &limits.bytes_per_second);
 
 	if (!err && a)
 		vhandler_limit(&a->handler, &limits);

@@ -252,18 +252,18 @@ static const struct virtio_ops vsock_ops = {
 
 /* --- attachment --- */
 
-static int vsock_open(struct vattach *a, struct spec *s, char *why, size_t why_len)
+static int vsock_open(struct vattach *a, struct spec *s)
 {
 	struct quota_limits limits = {0};
 	struct vsock *vs;
 	uint64_t cid = 0;
-	int err = spec_u64(s, "cid", VSOCK_CID_MIN, VSOCK_CID_MAX, &cid, why, why_len);
+	int err = spec_u64(s, "cid", VSOCK_CID_MIN, VSOCK_CID_MAX, &cid);
 
 	if (!err)
-		err = spec_size(s, "rate", &limits.bytes_per_second, why, why_len);
+		err = spec_size(s, "rate", &limits.bytes_per_second);
 	if (err || !a)
 		return err;
-	err = vsock_create(a->vm, cid, &vs, why, why_len);
+	err = vsock_create(a->vm, cid, &vs, s->why, s->why_len);
 	if (err)
 		return err;
 	a->back = vs;
