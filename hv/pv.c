@@ -174,9 +174,9 @@ void pv_clock_update(struct vcpu *v)
 	err = gmem_write(&v->vm->mem, gpa, &page, sizeof(page));
 	pv->clock_version += 2;
 	page.version = pv->clock_version;
-	if (err == 0)
-		err = gmem_write(&v->vm->mem, gpa, &page.version, sizeof(page.version));
-	ASSERT_SLOW(err == 0); /* pinned */
+	ASSERT(err == 0); /* pinned */
+	err = gmem_write(&v->vm->mem, gpa, &page.version, sizeof(page.version));
+	ASSERT(err == 0);
 }
 
 static int clock_set(struct vcpu *v, uint64_t value)

@@ -84,7 +84,7 @@ static int picture_send(struct cmd_ctx *ctx, const char *name, const struct vgpu
 static int vm_screenshot_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct vm *vm = vm_cmd_get(ctx, argv[0]);
-	struct vgpu_picture p;
+	struct vgpu_picture p = {0};
 	char name[NAME_LEN];
 	int err;
 
