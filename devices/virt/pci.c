@@ -141,16 +141,28 @@ static void bars_drain(const struct vpci_dev *d)
 
 /* --- plugging --- */
 
+/* The next free slot, round and round; VPCI_SLOTS: there is none. */
+static int slot_choose(struct vpci *p)
+{
+	for (unsigned int i = 1; i < VPCI_SLOTS; i++) {
+		unsigned int slot = (p->last + i - 1) % (VPCI_SLOTS - 1) + 1;
+
+		if (!p->slot[slot]) {
+			p->last = (uint8_t)slot;
+			return (int)slot;
+		}
+	}
+	return VPCI_SLOTS;
+}
+
 int vpci_plug(struct vm *vm, struct vpci_dev *d, int slot)
 {
 	struct vpci *p = vm->platform->pci;
 	uint64_t flags = spin_lock_irqsave(&p->lock);
 	int err = 0;
 
-	if (slot < 0) {
-		for (slot = 1; slot < (int)VPCI_SLOTS && p->slot[slot]; slot++)
-			;
-	}
+	if (slot < 0)
+		slot = slot_choose(p);
 	if (slot >= (int)VPCI_SLOTS) {
 		err = -RAY_ENOSPC;
 	} else if (p->slot[slot]) {

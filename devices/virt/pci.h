@@ -94,7 +94,8 @@ void vpci_bar_set(struct vpci_dev *d, unsigned int n, const struct vpci_bar *bar
 /** Append a capability of @len bytes (dword multiple). Offset, or -RAY_ENOSPC. */
 int vpci_cap_add(struct vpci_dev *d, uint8_t id, unsigned int len);
 /**
- * Put a device into a slot (@slot < 32, or -1 for the first free one behind 0).
+ * Put a device into a slot (@slot < 32; -1: any but 0, and one that has just become free as late
+ * as can be: a guest that has not yet noticed what left it takes what comes for the same).
  * Returns: 0, -RAY_EBUSY, -RAY_ENOSPC (slots, BARs). The device is the caller's memory.
  */
 int __must_check vpci_plug(struct vm *vm, struct vpci_dev *d, int slot);

@@ -18,6 +18,7 @@ struct vpci {
 	struct spinlock lock;
 	uint32_t address;
 	struct vpci_dev *slot[VPCI_SLOTS];
+	uint8_t last; /* slot that was chosen last */
 	struct vpci_bar *volatile bar[VPCI_MAPPED_MAX]; /* of all devices, holes are NULL */
 	struct vpci_dev bridge;
 };

@@ -258,6 +258,19 @@ static void test_attaching_fails_at_every_allocation(void **state)
 	assert_int_equal(fake_allocs_live, live);
 }
 
+/* Who looks late must not take a new card for the one that was pulled. */
+static void test_a_slot_rests(void **state)
+{
+	(void)state;
+	for (unsigned int slot = 1; slot < 32; slot++) {
+		struct vattach *a = attach();
+
+		assert_int_equal(a->slot, slot);
+		vattach_pull(a);
+	}
+	assert_int_equal(attach()->slot, 1);
+}
+
 static void test_a_full_bus(void **state)
 {
 	struct vattach *a;
@@ -288,6 +301,7 @@ int main(void)
 		T(test_a_reset_keeps_what_is_attached_and_takes_what_leaves),
 		T(test_requests_outlive_a_rebuild),
 		T(test_attaching_fails_at_every_allocation),
+		T(test_a_slot_rests),
 		T(test_a_full_bus),
 	};
 
