@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian's kernel under Intel VMX and under AMD SVM with next-RIP, both in Bochs, with its own
-virtio drivers on our devices: fio verifies what it wrote, with a rebuild in its middle.
-
-At full size (RAYOS_SOAK=1) fio writes 16 MiB, else 1.
+virtio drivers on our devices: fio verifies 16 MiB that it wrote, with a rebuild in its middle.
 """
 
 import os
@@ -18,9 +16,8 @@ from rayoslib.shell import Shell
 
 SOAK = os.environ.get("RAYOS_SOAK") == "1"
 pytestmark = pytest.mark.skipif(not SOAK, reason="an hour in Bochs: full size only (make soak)")
-FIO_MIB = 16 if SOAK else 1
 TIMEOUT = 900
-FIO_TIMEOUT = 7200 if SOAK else 1800
+FIO_TIMEOUT = 7200
 MACHINES = [("vmx", 1), ("vmx", 2), ("svm-bochs", 1)]
 CONF = """
 [vm linux]
@@ -40,7 +37,7 @@ vsock =
 # Of lspci -nn: how often each ID is there.
 DEVICES = {"1af4:1041": 1, "1af4:1042": 2, "1af4:1043": 1, "1af4:1044": 1, "1af4:1045": 1,
            "1af4:1052": 1, "1af4:1053": 1}
-FIO = (f"fio --name=v --directory=/mnt --size={FIO_MIB}M --rw=randwrite --bs=16k --direct=1 "
+FIO = ("fio --name=v --directory=/mnt --size=16M --rw=randwrite --bs=16k --direct=1 "
        "--verify=crc32c --ioengine=io_uring --iodepth=8")
 
 
@@ -71,16 +68,12 @@ def verify(guest, job, show):
     guest.ok("sync; fstrim -v /mnt; echo 3 >/proc/sys/vm/drop_caches", TIMEOUT)
     assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
     guest.ok("umount /mnt && e2fsck -fn $(disk data) && blkdiscard -f $(disk data)", TIMEOUT)
-    assert guest.ok("head -c 4M $(disk data) | tr -d '\\0' | wc -c", TIMEOUT) == "0"
+    zeros = guest.ok("dd if=$(disk data) bs=1M count=4 2>/dev/null | tr -d '\\0' | wc -c", TIMEOUT)
+    assert zeros == "0"
     assert not guest.problems()
 
 
-@pytest.mark.parametrize("backend, cpus", MACHINES)
-def test_linux_and_its_devices(boot, iso, show, backend, cpus):
-    if (backend, cpus) == ("vmx", 2) and emulator_version(backend).startswith("bochs 3."):
-        pytest.skip("Bochs 3 with 2 CPUs: Linux' early page fault meets a CR2 nobody wrote, "
-                    "with 1 CPU and in Bochs 2.7 it does not")
-    target = boot(f"linux-{backend}-{cpus}", iso=iso, backend=backend, cpus=cpus, memory=1024)
+def whole_life(target, show, backend, cpus):
     shell = Shell(target).wait_ready()
     assert f"RAYOS_VMM:BACKEND_READY backend={backend.split('-')[0]}" in target.text()
     assert f"RAYOS_BOOT_MARKER:SUBSYSTEMS_READY cpus={cpus}" in target.text()
@@ -92,4 +85,15 @@ def test_linux_and_its_devices(boot, iso, show, backend, cpus):
         verify(guest, job, show)
     target.send_line("vm stop linux")
     target.expect("RAYOS_VM:STOPPED name=linux", TIMEOUT)
-    target.stop()
+
+
+@pytest.mark.parametrize("backend, cpus", MACHINES)
+def test_linux_and_its_devices(boot, iso, show, backend, cpus):
+    if (backend, cpus) == ("vmx", 2) and emulator_version(backend).startswith("bochs 3."):
+        pytest.skip("Bochs 3 with 2 CPUs: Linux' early page fault meets a CR2 nobody wrote, "
+                    "with 1 CPU and in Bochs 2.7 it does not")
+    target = boot(f"linux-{backend}-{cpus}", iso=iso, backend=backend, cpus=cpus, memory=1024)
+    try:
+        whole_life(target, show, backend, cpus)
+    finally:
+        target.stop()  # an idle guest keeps Bochs as busy as any
