@@ -44,8 +44,9 @@ static inline uint64_t scale_to_ticks(const struct clock_scale *s, uint64_t ns)
 
 	if (unlikely(wide >= UINT64_MAX - 2))
 		return UINT64_MAX;
-	/* Both products were rounded down: at most two short. */
-	while (scale_to_ns(s, ticks) < ns)
+	/* Both products were rounded down: at most two short. In 128 bits, as these nanoseconds may
+	 * be more than 64 hold. */
+	while ((((unsigned __int128)ticks * s->ns_per_tick) >> 32) < ns)
 		ticks++;
 	return ticks;
 }

@@ -116,7 +116,7 @@ void timer_set_tsc(struct timer *t, uint64_t deadline_tsc)
 
 void timer_set_ns(struct timer *t, uint64_t deadline_ns)
 {
-	uint64_t tsc = time_ns_to_tsc(deadline_ns);
+	uint64_t tsc = deadline_ns == UINT64_MAX ? UINT64_MAX : time_ns_to_tsc(deadline_ns);
 
 	if (tsc == UINT64_MAX)
 		timer_cancel(t);

@@ -72,6 +72,21 @@ static void test_overflow_saturates(void **state)
 	assert_true(scale_to_ticks(&s, UINT64_MAX / 2) == UINT64_MAX);
 }
 
+/* A slow clock has ticks for all nanoseconds, and beyond. */
+static void test_the_last_nanosecond(void **state)
+{
+	(void)state;
+	for (size_t r = 0; r < ARRAY_SIZE(rates); r++) {
+		struct clock_scale s;
+		uint64_t t;
+
+		scale_init(&s, rates[r]);
+		t = scale_to_ticks(&s, UINT64_MAX);
+		if (t != UINT64_MAX)
+			assert_true(((unsigned __int128)t * s.ns_per_tick) >> 32 >= UINT64_MAX);
+	}
+}
+
 static void test_mul_div(void **state)
 {
 	(void)state;
@@ -93,6 +108,7 @@ int main(void)
 		cmocka_unit_test(test_rate_is_kept),
 		cmocka_unit_test(test_one_ghz_is_exact),
 		cmocka_unit_test(test_overflow_saturates),
+		cmocka_unit_test(test_the_last_nanosecond),
 		cmocka_unit_test(test_mul_div),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
