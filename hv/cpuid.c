@@ -36,6 +36,8 @@
 #define L7_ECX_PASS                                                                                \
 	(BIT(1) | BIT(2) | BIT(3) | BIT(6) | BIT(8) | BIT(9) | BIT(10) | BIT(11) | BIT(12) |       \
 	 BIT(14) | BIT(22))
+#define LD1_EAX_XSAVEC BIT(1)
+#define LD_ECX_ALIGNED BIT(1)
 #define L7_EDX_MD_CLEAR  BIT(10)
 #define L7_EDX_SPEC_CTRL BIT(26) /* IBRS in SPEC_CTRL, IBPB in PRED_CMD */
 #define L7_EDX_STIBP     BIT(27)
@@ -132,6 +134,23 @@ static uint32_t xsave_size(uint64_t components)
 			struct cpuid_out o = host(0xd, i);
 
 			size = MAX(size, o.ebx + o.eax);
+		}
+	}
+	return size;
+}
+
+/* The same in compacted format: one behind the other (SDM vol. 1, 13.4.3). */
+static uint32_t xsave_compacted_size(uint64_t components)
+{
+	uint32_t size = 576;
+
+	for (uint32_t i = 2; i < 63; i++) {
+		if ((components & BIT(i)) != 0) {
+			struct cpuid_out o = host(0xd, i);
+
+			if ((o.ecx & LD_ECX_ALIGNED) != 0)
+				size = ALIGN_UP(size, 64u);
+			size += o.eax;
 		}
 	}
 	return size;
@@ -300,6 +319,16 @@ void cpuid_model_destroy(struct vcpu *v)
 	v->cpuid = NULL;
 }
 
+/* EBX of leaf 0xD, subleaves 0 and 1: what the guest's XCR0 makes of it now. */
+static uint32_t xsave_size_now(const struct vcpu *v, uint32_t subleaf, uint32_t features)
+{
+	uint64_t xcr0 = v->loaded ? xgetbv0() : v->xcr0; /* see fpu_out() */
+
+	if (subleaf == 0)
+		return xsave_size(xcr0);
+	return features & LD1_EAX_XSAVEC ? xsave_compacted_size(xcr0) : 0;
+}
+
 static const struct cpuid_out *sub_find(const struct cpuid_model *m, uint32_t leaf, uint32_t subleaf)
 {
 	for (uint32_t i = 0; i < m->sub_count; i++) {
@@ -338,6 +367,6 @@ void vcpu_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, struct cpuid_ou
 	*out = *o;
 	if (leaf == 1 && (hv_backend->reg_get(v, HV_REG_CR4) & HV_CR4_OSXSAVE) != 0)
 		out->ecx |= (uint32_t)L1_ECX_OSXSAVE;
-	else if (leaf == 0xd && subleaf == 0)
-		out->ebx = xsave_size(v->loaded ? xgetbv0() : v->xcr0); /* see fpu_out() */
+	else if (leaf == 0xd && subleaf <= 1)
+		out->ebx = xsave_size_now(v, subleaf, out->eax);
 }

@@ -184,7 +184,9 @@ static struct cpuid_regs host_cpuid(uint32_t leaf, uint32_t sub)
 			return (struct cpuid_regs){ 7, 832, 832, 0 };
 		if (sub == 1)
 			return (struct cpuid_regs){ 0xf, 0, 0, 0 };
-		return sub == 2 ? (struct cpuid_regs){ 256, 576, 0, 0 } : (struct cpuid_regs){ 0 };
+		if (sub == 5) /* opmask: 64-byte aligned, far behind in standard format */
+			return (struct cpuid_regs){ 64, 1088, 2, 0 };
+		return sub == 2 ? (struct cpuid_regs){ 248, 576, 0, 0 } : (struct cpuid_regs){ 0 };
 	case 0x80000000:
 		return (struct cpuid_regs){ amd ? 0x8000001e : 0x80000008, 0, 0, 0 };
 	case 0x80000001:

@@ -65,10 +65,17 @@ static void cpuid_shows_the_guest_s_machine(void **state)
 	assert_int_equal(guest_cpuid(0xb, 1, GPR_RBX), 2);
 	assert_int_equal(guest_cpuid(0xb, 9, GPR_RDX), 0);
 	assert_int_equal(guest_cpuid(0xd, 0, GPR_RAX), 7);
-	assert_int_equal(guest_cpuid(0xd, 0, GPR_RCX), 832);
+	assert_int_equal(guest_cpuid(0xd, 0, GPR_RCX), 824);
 	v->xcr0 = 3;
 	assert_int_equal(guest_cpuid(0xd, 0, GPR_RBX), 576);
 	assert_int_equal(guest_cpuid(0xd, 1, GPR_RAX), 7); /* no XSAVES */
+	assert_int_equal(guest_cpuid(0xd, 1, GPR_RBX), 576);
+	v->xcr0 = 7;
+	assert_int_equal(guest_cpuid(0xd, 1, GPR_RBX), 824);
+	v->xcr0 = 0x27; /* the second one is aligned to 64 bytes */
+	assert_int_equal(guest_cpuid(0xd, 1, GPR_RBX), 896);
+	assert_int_equal(guest_cpuid(0xd, 0, GPR_RBX), 1152);
+	v->xcr0 = 3;
 	assert_int_equal(guest_cpuid(0x40000000, 0, GPR_RBX), 0x4b4d564b);
 	assert_true(guest_cpuid(0x40000001, 0, GPR_RAX) & PV_FEATURE_CLOCKSOURCE2);
 	assert_int_equal(guest_cpuid(0x40000010, 0, GPR_RAX), 2500000);
