@@ -14,6 +14,7 @@
 #include "kernel/arch/mitigate.h"
 #include "kernel/arch/percpu.h"
 #include "kernel/arch/start.h"
+#include "kernel/block/block.h"
 #include "kernel/bootinfo.h"
 #include "kernel/conf.h"
 #include "kernel/console.h"
@@ -183,6 +184,7 @@ static const struct init_step steps[] = {
 	{ "time", init_time, true },
 	{ "threads", init_threads, true },
 	{ "cpus", init_cpus, false },
+	{ "disks", block_init, true },
 	{ "pci", pci_init, false },
 	{ "power", init_power, false },
 	{ "subsystems", init_done, false },

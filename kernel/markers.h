@@ -29,6 +29,9 @@
 	M(DEVICE_QUOTA_EXCEEDED, "DEVICE:QUOTA_EXCEEDED", "vm device what",                           \
 	  "a guest wants more than its quota of ops, bytes or space allows")                           \
 	M(DEVICE_DETACHED, "DEVICE:DETACHED", "vm device", "a device is off a VM's bus")              \
+	M(BLOCK_ATTACHED, "BLOCK:ATTACHED", "disk driver bytes", "a disk of the host's can be used")    \
+	M(BLOCK_FAILED, "BLOCK:FAILED", "disk", "a disk was given up: every access to it fails")      \
+	M(BLOCK_DETACHED, "BLOCK:DETACHED", "disk", "a disk is gone")                                 \
 	M(FILE_BEGIN, "FILE:BEGIN", "name size encoding",                                             \
 	  "a file of so many bytes follows, in lines of its encoding; lines of others may stand between") \
 	M(FILE_END, "FILE:END", "name crc32", "the file is over; CRC-32 of its bytes, in hexadecimal") \

@@ -20,6 +20,8 @@ enum lock_order {
 	LOCK_ORDER_VBACK = 47,       /* what stands behind a queue: a console's port */
 	LOCK_ORDER_VIRQ = 50,
 	LOCK_ORDER_NET = 55,
+	LOCK_ORDER_BLOCK_LIST = 56,
+	LOCK_ORDER_BLOCK = 58,
 	LOCK_ORDER_DRIVER = 60,
 	LOCK_ORDER_RANDOM = 65,
 	LOCK_ORDER_PCI = 70,

@@ -57,7 +57,8 @@ $(O)/$(1)/mbedtls/%.o: $(MBEDTLS)/library/%.c security/mbedtls_config.h $(BUILD_
 $(O)/$(1)/libmbedtls.a: $(MBEDTLS_STEMS:%=$(O)/$(1)/mbedtls/%.o)
 	$$(Q)rm -f $$@; $(AR) rcsD $$@ $$^
 
-$(O)/$(1)/kernel/lib/png% $(O)/$(1)/kernel/filesend% $(O)/$(1)/tests/unit/test_png%: \
+$(O)/$(1)/kernel/lib/png% $(O)/$(1)/kernel/filesend% $(O)/$(1)/kernel/block/gpt% \
+$(O)/$(1)/tests/unit/test_png% $(O)/$(1)/tests/unit/test_gpt% $(O)/$(1)/tests/fuzz/fuzz_gpt%: \
 	KCFLAGS_EXTRA := $(ZLIB_DEFS) $(ZLIB_INCLUDE)
 
 $(O)/$(1)/zlib/%.o: $(ZLIB)/%.c $(BUILD_FILES) scripts/mk/tests.mk

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of kernel/block/ share.
+ * Locking: block_list (a mutex, order BLOCK_LIST) for the registry, claims and references that
+ * end; each queue has its own lock (order BLOCK), IRQ-safe, never held over a driver's submit()
+ * or a request's done().
+ */
+#ifndef RAYOS_KERNEL_BLOCK_BLOCK_PRIV_H
+#define RAYOS_KERNEL_BLOCK_BLOCK_PRIV_H
+
+#include "kernel/block/block.h"
+#include "kernel/sched/spinlock.h"
+#include "kernel/sched/wait.h"
+#include "kernel/time/time.h"
+
+struct thread;
+
+struct block_dev {
+	struct list_head node;     /* of the registry, by name */
+	struct block_ident ident;
+	struct block_limits limits;
+	struct block_queue *queue; /* its disk's */
+	struct block_dev *whole;   /* the disk a partition is part of, with a reference; else NULL */
+	uint64_t first;            /* of a partition: where it begins, bytes */
+	unsigned int part;         /* its number; 0: a whole disk */
+	uint32_t refs;             /* atomic */
+	enum block_state state;    /* of a disk: queue->lock; of a partition: GONE or LIVE */
+	const char *owner;         /* block_list */
+	unsigned int parts_owned;  /* of a disk: claims to its partitions */
+	struct block_stats stats;  /* atomic, ns_total in TSC ticks */
+};
+
+/* Pieces of a command that are not just those of its request, and memory to copy through. */
+struct block_room {
+	struct block_room *next;
+	struct block_seg *seg;  /* limits.segs_max */
+	void *bounce;           /* BLOCK_BOUNCE bytes in one piece */
+	uint64_t at, len;       /* copied: where in the request, 0 bytes: not */
+};
+#define BLOCK_BOUNCE KIB(64)
+#define BLOCK_ROOMS  8u
+
+struct block_queue {
+	struct spinlock lock;
+	struct block_dev *dev;      /* the whole disk */
+	const struct block_ops *ops;
+	void *drv;
+	unsigned int depth;
+	uint64_t timeout_ns;
+	struct block_cmd *cmd;      /* depth of them */
+	struct block_room *room;    /* BLOCK_ROOMS of them */
+	struct block_room *free_rooms;
+	struct list_head free;      /* commands */
+	struct list_head waiting;   /* requests, parts of which have no command yet */
+	struct list_head again;     /* commands that wait for their turn */
+	struct list_head flying;    /* commands the driver has, the oldest first */
+	bool full;                  /* the device takes no more until something ends */
+	bool stopped;               /* recover() runs */
+	int dead;                   /* not 0: every request ends with it */
+	uint64_t ended;             /* commands that did, ever */
+	uint32_t giving;            /* atomic: calls of submit() under way */
+	struct timer timer;         /* looks at deadlines */
+	/* The queue's thread. */
+	struct thread *thread;
+	struct waitq wake;
+	uint32_t todo;              /* atomic: BLOCK_TODO_* */
+};
+#define BLOCK_TODO_TROUBLE BIT(0)
+#define BLOCK_TODO_SCAN    BIT(1)
+#define BLOCK_TODO_QUIT    BIT(2)
+
+/* dev.c */
+extern struct mutex block_list;
+/** As strcmp() orders, but numbers by their value. */
+int block_name_order(const char *a, const char *b);
+/** Enter a device into the registry under a name that is free, and tell. Context: thread. */
+void block_register(struct block_dev *dev);
+/** Take it out and tell; its registry's reference is dropped. Context: thread. */
+void block_deregister(struct block_dev *dev);
+/** The partitions of a disk leave. Context: thread. */
+void block_parts_leave(struct block_dev *whole);
+void block_tell(struct block_dev *dev, enum block_event what);
+
+/* queue.c */
+struct block_queue *block_queue_create(struct block_dev *dev, const struct block_init *init)
+	__must_check;
+/** Pre: nothing is under way, the thread has ended. */
+void block_queue_destroy(struct block_queue *q);
+/** From now on every request ends with @err; those that wait do so at once. Context: thread. */
+void block_queue_kill(struct block_queue *q, int err);
+/** Stop giving commands; on return no submit() runs. Context: thread. */
+void block_queue_stop(struct block_queue *q);
+/** Go on. Context: thread. */
+void block_queue_go(struct block_queue *q);
+
+/* worker.c */
+int __must_check block_worker_start(struct block_queue *q);
+void block_worker_stop(struct block_queue *q);
+void block_worker_wake(struct block_queue *q, uint32_t todo);
+
+/* part.c */
+/** Read a disk's partition table and publish what is in it. Context: the queue's thread. */
+void block_parts_scan(struct block_dev *whole);
+struct gpt;
+/** gpt_read() of a disk. Context: thread. */
+int __must_check block_table_read(struct block_dev *dev, struct gpt *out, char *why,
+				  size_t why_len);
+
+/** A page of zeros, for who writes them. Context: any. */
+extern hpa_t block_zeros;
+
+#endif

@@ -1,0 +1,530 @@
+/* UNIT: kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c kernel/block/worker.c
+ * kernel/block/sync.c kernel/block/part.c kernel/block/gpt.c kernel/lib/err.c kernel/lib/fmt.c
+ * kernel/lib/sink.c
+ */
+// SPDX-License-Identifier: Apache-2.0
+/* The block layer over a disk that is slow, full, picky and broken, beside a plain array. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "kernel/block/block_priv.h"
+#include "kernel/block/fit.h"
+#include "tests/host/fake_disk.h"
+
+static struct fake_disk disk;
+static struct block_dev *dev;
+static uint32_t seed = 1;
+
+static uint32_t dice(uint32_t n)
+{
+	seed = seed * 1664525u + 1013904223u;
+	return (seed >> 8) % n;
+}
+
+static void publish(const struct block_limits *limits)
+{
+	struct block_init init = fake_disk_init(&disk, limits);
+
+	disk.at_once = true; /* the scan for partitions */
+	assert_int_equal(block_publish(&init, &dev), 0);
+	fake_threads_run();
+	disk.at_once = false;
+	assert_int_equal(disk.count, 0);
+}
+
+static void unpublish(void)
+{
+	block_unpublish(dev);
+	assert_true(disk.gone);
+	free(disk.data);
+	fake_marker_text[0] = '\0';
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	seed = 1;
+	assert_int_equal(block_init(), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	page_free_dirty(block_zeros, 0);
+	assert_int_equal(fake_heap_live, 0);
+	assert_int_equal(fake_pages_live, 0);
+	assert_null(fake_timer);
+	return 0;
+}
+
+/* --- requests --- */
+
+#define REQS 64u
+
+struct probe {
+	struct block_req r;
+	struct block_seg seg[40];
+	int err;
+	unsigned int done;
+	uint8_t *mem;
+};
+static struct probe probes[REQS];
+
+static void probe_done(struct block_req *r, int err)
+{
+	struct probe *p = r->owner;
+
+	p->done++;
+	p->err = err;
+}
+
+/* Memory of @len bytes in pieces as ugly as @ugly asks for. */
+static void pieces(struct probe *p, uint64_t len, bool ugly)
+{
+	uint64_t at = ugly ? dice(64) * 4 + dice(2) * dice(4) : 0;
+
+	p->mem = aligned_alloc(4096, ALIGN_UP(len + MIB(1), 4096));
+	p->r.seg = p->seg;
+	p->r.seg_count = 0;
+	while (len > 0) {
+		uint64_t n = ugly ? 1 + dice((uint32_t)MIN(len, KIB(96))) : len;
+
+		if (ugly && dice(2))
+			n = MIN(len, ALIGN_UP(n, 512));
+		if (p->r.seg_count == ARRAY_SIZE(p->seg) - 1)
+			n = len;
+		n = MIN(n, len);
+		p->seg[p->r.seg_count++] = (struct block_seg){HPA((uintptr_t)p->mem + at),
+							      (uint32_t)n};
+		at += n;
+		if (ugly && dice(3) == 0)
+			at = ALIGN_UP(at, 4096); /* a gap, or the next page */
+		len -= n;
+	}
+}
+
+static void fill(struct probe *p, uint8_t byte)
+{
+	for (uint32_t i = 0; i < p->r.seg_count; i++) {
+		for (uint32_t k = 0; k < p->seg[i].len; k++)
+			((uint8_t *)hpa_to_va(p->seg[i].addr))[k] = (uint8_t)(byte + i * 7 + k * 3);
+	}
+}
+
+/* The pieces' bytes in one. */
+static void gather(const struct probe *p, uint8_t *out)
+{
+	for (uint32_t i = 0; i < p->r.seg_count; i++) {
+		memcpy(out, hpa_to_va(p->seg[i].addr), p->seg[i].len);
+		out += p->seg[i].len;
+	}
+}
+
+static void prepare(struct probe *p, enum block_op op, uint64_t off, uint64_t len, uint32_t flags,
+		    bool ugly)
+{
+	memset(p, 0, sizeof(*p));
+	p->r = (struct block_req){.op = op, .off = off, .len = len, .flags = flags,
+				  .done = probe_done, .owner = p};
+	if (op == BLOCK_READ || op == BLOCK_WRITE)
+		pieces(p, len, ugly);
+}
+
+static void release(struct probe *p)
+{
+	free(p->mem);
+	p->mem = NULL;
+}
+
+/* --- tests --- */
+
+static void test_limits(void **state)
+{
+	struct block_limits l = fake_limits;
+
+	(void)state;
+	assert_null(block_limits_wrong(&l));
+	l.logical = 500;
+	assert_string_equal(block_limits_wrong(&l), "logical block size");
+	l = fake_limits;
+	l.physical = 256;
+	assert_string_equal(block_limits_wrong(&l), "physical block size");
+	l = fake_limits;
+	l.bytes_max = 1000;
+	assert_string_equal(block_limits_wrong(&l), "bytes of a command");
+	l = fake_limits;
+	l.segs_max = 0;
+	assert_string_equal(block_limits_wrong(&l), "pieces of a command");
+	l = fake_limits;
+	l.seg_align = 5;
+	assert_string_equal(block_limits_wrong(&l), "alignment of a piece");
+	l = fake_limits;
+	l.page = 8192;
+	assert_string_equal(block_limits_wrong(&l), "page size");
+	l = fake_limits;
+	l.zero_max = 1;
+	assert_string_equal(block_limits_wrong(&l), "granule");
+}
+
+static struct block_limits random_limits(void)
+{
+	struct block_limits l = fake_limits;
+
+	l.logical = dice(3) ? 512 : 4096;
+	l.physical = 4096;
+	l.bytes_max = KIB(4) << dice(6);
+	l.segs_max = 1 + dice(20);
+	l.seg_len_max = dice(2) ? 0 : KIB(4) << dice(4);
+	l.seg_align = (1u << dice(6)) - 1;
+	l.page = dice(2) ? 4096 : 0;
+	l.dma_max = dice(5) ? UINT64_MAX : 0;
+	l.fua = dice(2);
+	l.cache = dice(4) != 0;
+	l.zero_max = dice(2) ? 0 : KIB(64);
+	l.discard_max = dice(2) ? 0 : KIB(64);
+	return l;
+}
+
+/* Requests that do not overlap, all at once, ended in any order: the disk is what it should be. */
+static void round_of_requests(uint8_t *model, uint32_t logical)
+{
+	unsigned int n = 1 + dice(REQS);
+	uint64_t slot = FAKE_DISK_SIZE / REQS;
+	static uint8_t buf[FAKE_DISK_SIZE / REQS];
+
+	for (unsigned int i = 0; i < n; i++) {
+		enum block_op op = (enum block_op)(dice(5));
+		uint64_t len = logical * (1 + dice((uint32_t)(slot / logical)));
+		uint64_t off = i * slot + logical * dice((uint32_t)((slot - len) / logical + 1));
+
+		op = op == BLOCK_DISCARD ? BLOCK_WRITE : op;
+		prepare(&probes[i], op, off, op == BLOCK_FLUSH ? 0 : len,
+			dice(2) ? BLOCK_F_FUA : 0, dice(3) != 0);
+		if (op == BLOCK_WRITE) {
+			fill(&probes[i], (uint8_t)dice(256));
+			gather(&probes[i], model + off);
+		} else if (op == BLOCK_ZERO) {
+			memset(model + off, 0, len);
+		}
+		disk.room = 1 + dice(8);
+		block_submit(dev, &probes[i].r);
+		while (disk.count > 0 && dice(3) == 0)
+			fake_disk_end(&disk, dice(disk.count));
+	}
+	while (disk.count > 0) {
+		disk.room = 1 + dice(8);
+		fake_disk_end(&disk, dice(disk.count));
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(probes[i].done, 1);
+		assert_int_equal(probes[i].err, 0);
+		if (probes[i].r.op == BLOCK_READ) {
+			gather(&probes[i], buf);
+			assert_memory_equal(buf, model + probes[i].r.off, probes[i].r.len);
+		}
+		release(&probes[i]);
+	}
+	assert_memory_equal(model, disk.data, FAKE_DISK_SIZE);
+}
+
+static void test_model(void **state)
+{
+	uint8_t *model = malloc(FAKE_DISK_SIZE);
+	struct block_stats s;
+
+	(void)state;
+	for (unsigned int i = 0; i < 60; i++) {
+		struct block_limits l = random_limits();
+
+		publish(&l);
+		memset(model, 0, FAKE_DISK_SIZE);
+		for (unsigned int k = 0; k < 6; k++)
+			round_of_requests(model, l.logical);
+		block_stats_get(dev, &s);
+		assert_int_equal(s.in_flight, 0);
+		assert_int_equal(s.errors, 0);
+		unpublish();
+	}
+	free(model);
+}
+
+/* What fits is given as it is, without a copy. */
+static void test_fits(void **state)
+{
+	(void)state;
+	publish(&fake_limits);
+	prepare(&probes[0], BLOCK_READ, 0, KIB(64), 0, false);
+	block_submit(dev, &probes[0].r);
+	assert_int_equal(disk.count, 1);
+	assert_ptr_equal(disk.cmd[0]->seg, probes[0].seg);
+	fake_disk_end(&disk, 0);
+	assert_int_equal(probes[0].done, 1);
+	release(&probes[0]);
+	unpublish();
+}
+
+/* Without FUA in the device a flush follows, and only then is it done. */
+static void test_fua(void **state)
+{
+	struct block_limits l = fake_limits;
+
+	(void)state;
+	l.fua = false;
+	publish(&l);
+	prepare(&probes[0], BLOCK_WRITE, 0, KIB(512), BLOCK_F_FUA, false);
+	block_submit(dev, &probes[0].r);
+	while (disk.seen[BLOCK_WRITE] < 4)
+		fake_disk_end(&disk, 0);
+	assert_int_equal(probes[0].done, 0);
+	assert_int_equal(disk.count, 1);
+	assert_int_equal(disk.cmd[0]->op, BLOCK_FLUSH);
+	fake_disk_end(&disk, 0);
+	assert_int_equal(probes[0].done, 1);
+	release(&probes[0]);
+	/* Nor without a cache is there anything to flush. */
+	unpublish();
+	l.cache = false;
+	publish(&l);
+	prepare(&probes[0], BLOCK_WRITE, 0, KIB(4), BLOCK_F_FUA, false);
+	block_submit(dev, &probes[0].r);
+	fake_disk_end(&disk, 0);
+	assert_int_equal(probes[0].done, 1);
+	release(&probes[0]);
+	prepare(&probes[0], BLOCK_FLUSH, 0, 0, 0, false);
+	block_submit(dev, &probes[0].r);
+	assert_int_equal(probes[0].done, 1);
+	assert_int_equal(disk.seen[BLOCK_FLUSH], 0);
+	unpublish();
+}
+
+static int error_of(enum block_op op, uint64_t off, uint64_t len)
+{
+	prepare(&probes[0], op, off, len, 0, false);
+	block_submit(dev, &probes[0].r);
+	while (disk.count > 0)
+		fake_disk_end(&disk, 0);
+	release(&probes[0]);
+	assert_int_equal(probes[0].done, 1);
+	return probes[0].err;
+}
+
+static void test_errors(void **state)
+{
+	struct block_stats s;
+
+	(void)state;
+	publish(&fake_limits);
+	assert_int_equal(error_of(BLOCK_READ, 100, 512), -RAY_ERANGE);
+	assert_int_equal(error_of(BLOCK_READ, 0, 100), -RAY_ERANGE);
+	assert_int_equal(error_of(BLOCK_READ, FAKE_DISK_SIZE, 512), -RAY_ERANGE);
+	assert_int_equal(error_of(BLOCK_READ, UINT64_MAX - 511, 512), -RAY_ERANGE);
+	assert_int_equal(error_of(BLOCK_DISCARD, 0, FAKE_DISK_SIZE + 512), -RAY_ERANGE);
+	disk.fail = -RAY_EIO;
+	disk.fail_count = 1;
+	assert_int_equal(error_of(BLOCK_WRITE, 0, KIB(512)), -RAY_EIO);
+	disk.fail_count = 0;
+	disk.fail = -RAY_EAGAIN;
+	disk.fail_count = 4;
+	assert_int_equal(error_of(BLOCK_WRITE, 0, 512), 0);
+	disk.fail_count = 5;
+	assert_int_equal(error_of(BLOCK_WRITE, 0, 512), -RAY_EIO);
+	disk.fail_count = 0;
+	block_stats_get(dev, &s);
+	assert_int_equal(s.repeats, 8);
+	assert_int_equal(s.errors, 7);
+	unpublish();
+	assert_int_equal(block_limits_wrong(&fake_limits) == NULL, 1);
+}
+
+static void test_deadline(void **state)
+{
+	struct block_stats s;
+
+	(void)state;
+	publish(&fake_limits);
+	prepare(&probes[0], BLOCK_WRITE, 0, 512, 0, false);
+	block_submit(dev, &probes[0].r);
+	fake_time_pass(29);
+	fake_threads_run();
+	assert_int_equal(disk.recovered, 0);
+	fake_time_pass(2);
+	fake_threads_run();
+	assert_int_equal(disk.recovered, 1);
+	assert_int_equal(disk.count, 1); /* given again */
+	fake_disk_end(&disk, 0);
+	assert_int_equal(probes[0].err, 0);
+	assert_int_equal(probes[0].done, 1);
+	block_stats_get(dev, &s);
+	assert_true(s.timeouts >= 1);
+	release(&probes[0]);
+	unpublish();
+}
+
+static void test_given_up(void **state)
+{
+	(void)state;
+	publish(&fake_limits);
+	disk.room = 2;
+	for (unsigned int i = 0; i < 20; i++) {
+		prepare(&probes[i], BLOCK_WRITE, i * KIB(64), KIB(64), 0, false);
+		block_submit(dev, &probes[i].r);
+	}
+	disk.recover_result = -RAY_EIO;
+	block_trouble(dev);
+	fake_threads_run();
+	assert_int_equal(block_state(dev), BLOCK_FAILED);
+	for (unsigned int i = 0; i < 20; i++) {
+		assert_int_equal(probes[i].done, 1);
+		assert_int_equal(probes[i].err, -RAY_EIO);
+		release(&probes[i]);
+	}
+	assert_int_equal(error_of(BLOCK_READ, 0, 512), -RAY_EIO);
+	unpublish();
+}
+
+static void test_pulled(void **state)
+{
+	struct block_dev *mine;
+
+	(void)state;
+	publish(&fake_limits);
+	mine = block_get("fake1");
+	assert_ptr_equal(mine, dev);
+	disk.room = 2;
+	for (unsigned int i = 0; i < 10; i++) {
+		prepare(&probes[i], BLOCK_READ, i * KIB(256), KIB(256), 0, false);
+		block_submit(dev, &probes[i].r);
+	}
+	while (disk.count > 0) {
+		struct block_cmd *c = disk.cmd[--disk.count];
+
+		disk.room = 0;
+		block_cmd_done(c, -RAY_EIO);
+	}
+	block_unpublish(dev);
+	assert_null(block_get("fake1"));
+	for (unsigned int i = 0; i < 10; i++) {
+		assert_int_equal(probes[i].done, 1);
+		assert_true(probes[i].err == -RAY_ENODEV || probes[i].err == -RAY_EIO);
+		release(&probes[i]);
+	}
+	assert_false(disk.gone);
+	assert_int_equal(error_of(BLOCK_READ, 0, 512), -RAY_ENODEV);
+	block_put(mine);
+	assert_true(disk.gone);
+	free(disk.data);
+	fake_marker_text[0] = '\0';
+}
+
+/* Whoever waits does so as a thread. */
+static void test_sync(void **state)
+{
+	uint8_t *buf = aligned_alloc(4096, KIB(256));
+
+	(void)state;
+	publish(&fake_limits);
+	disk.at_once = true;
+	memset(buf, 0x5a, KIB(256));
+	assert_int_equal(block_write(dev, KIB(4), buf, KIB(256), BLOCK_F_FUA), 0);
+	memset(buf, 0, KIB(256));
+	assert_int_equal(block_read(dev, KIB(4), buf, KIB(256)), 0);
+	for (unsigned int i = 0; i < KIB(256); i++)
+		assert_int_equal(buf[i], 0x5a);
+	assert_int_equal(block_flush(dev), 0);
+	assert_int_equal(block_discard(dev, 0, MIB(2)), 0);
+	assert_int_equal(disk.seen[BLOCK_DISCARD], 2);
+	free(buf);
+	unpublish();
+}
+
+static void test_names(void **state)
+{
+	struct fake_disk disks[12];
+	struct block_dev *devs[12], *d = NULL;
+	char names[256] = "";
+
+	(void)state;
+	for (unsigned int i = 0; i < 12; i++) {
+		struct block_init init = fake_disk_init(&disks[i], &fake_limits);
+
+		disks[i].at_once = true;
+		assert_int_equal(block_publish(&init, &devs[i]), 0);
+		fake_threads_run();
+	}
+	while ((d = block_next(d)) != NULL) {
+		strcat(names, block_ident(d)->name);
+		strcat(names, " ");
+	}
+	assert_string_equal(names, "fake1 fake2 fake3 fake4 fake5 fake6 fake7 fake8 fake9 fake10 "
+				   "fake11 fake12 ");
+	assert_int_equal(block_claim(devs[0], "store"), 0);
+	assert_int_equal(block_claim(devs[0], "guest"), -RAY_EBUSY);
+	assert_string_equal(block_owner(devs[0]), "store");
+	block_release(devs[0]);
+	assert_int_equal(block_claim(devs[0], "guest"), 0);
+	block_release(devs[0]);
+	for (unsigned int i = 0; i < 12; i++) {
+		block_unpublish(devs[i]);
+		assert_true(disks[i].gone);
+		free(disks[i].data);
+	}
+	fake_marker_text[0] = '\0';
+	assert_true(block_name_order("sda2", "sda10") < 0);
+	assert_true(block_name_order("sda", "sda1") < 0);
+	assert_true(block_name_order("sdb", "sda10") > 0);
+	assert_int_equal(block_name_order("nvme0n1p2", "nvme0n1p2"), 0);
+}
+
+static void test_no_memory(void **state)
+{
+	unsigned int n = 1;
+	int err;
+
+	(void)state;
+	do {
+		struct block_init init = fake_disk_init(&disk, &fake_limits);
+		long live = fake_heap_live;
+		int pages = fake_pages_live;
+
+		disk.at_once = true;
+		fake_heap_fail_at = n++;
+		err = block_publish(&init, &dev);
+		if (err) {
+			assert_int_equal(err, -RAY_ENOMEM);
+			assert_int_equal(fake_heap_live, live);
+			assert_int_equal(fake_pages_live, pages);
+			assert_null(block_get("fake1"));
+			free(disk.data);
+		}
+	} while (err);
+	assert_true(n > 15);
+	fake_heap_fail_at = 0;
+	fake_threads_run();
+	unpublish();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_model, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fua, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pulled, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sync, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
