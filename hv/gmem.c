@@ -390,6 +390,24 @@ int gmem_dirty_fault(struct gmem *m, gpa_t gpa)
 	return err;
 }
 
+void gmem_dirty_mark_host(struct gmem *m, hpa_t hpa, uint64_t len)
+{
+	if (likely(m->plain_writes))
+		return;
+	for (unsigned int k = 0; k < m->count; k++) {
+		const struct gmem_region *r = &m->region[k];
+
+		for (uint64_t i = 0; r->dirty != NULL && i < chunk_count(r->size); i++) {
+			uint64_t off = hpa.v - gmem_chunk_get(r, i).v;
+
+			if (off < GMEM_CHUNK_SIZE) {
+				gmem_region_dirty(r, GPA(r->base.v + i * GMEM_CHUNK_SIZE + off), len);
+				return;
+			}
+		}
+	}
+}
+
 static int page_protect(struct gmem *m, gpa_t page)
 {
 	uint64_t flags = spin_lock_irqsave(&m->lock);

@@ -12,7 +12,9 @@
  *  - inside the epoch section (epoch_enter(), epoch_enter_irqoff()) in which it was obtained;
  *  - on the vCPU's own thread, outside calls of devices (gbus), until it sleeps, blocks or goes
  *    to its next entry: gmem_release() waits until each vCPU has passed its request bits;
- *  - while its memory is pinned (gmem_pin()).
+ *  - while its memory is pinned (gmem_pin());
+ *  - while a hold stands that was taken in the epoch section in which it was obtained
+ *    (gmem_hold()): requests that are under way, with DMA.
  * Nobody keeps one for longer. A device is always in the first or the third case, also when it
  * is called by a vCPU's thread. gmem_read() and gmem_write() see to it themselves.
  *
@@ -57,11 +59,14 @@ struct gmem {
 	bool plain_writes;        /* region 0 is RAM and not dirty-logged */
 	uint64_t bytes;           /* host memory held for regions */
 	struct spinlock lock;     /* what backs regions, protection, s2 */
+	uint64_t holds[2];        /* of either phase; atomic */
+	uint32_t hold_phase;      /* odd or even: the one new holds belong to */
+	uint32_t draining;        /* somebody waits for the holds of a phase */
 	struct stage2 s2;
 };
 
 int __must_check gmem_init(struct gmem *m, const struct stage2_format *fmt, bool page_1g);
-/** Scrubs (page_free_dirty) and frees everything. Pre: no vCPU, no DMA, no pins. */
+/** Scrubs (page_free_dirty) and frees everything. Pre: no vCPU, no DMA, no pins, no holds. */
 void gmem_fini(struct gmem *m);
 /** Reserve and map a region of zeroed memory. 0, -RAY_ENOMEM (nothing left behind),
  *  -RAY_EINVAL (alignment, overlap, wrap), -RAY_ENOSPC (too many regions). */
@@ -204,6 +209,25 @@ int __must_check gmem_populate(struct gmem *m, gpa_t gpa, uint64_t len);
 int __must_check gmem_pin(struct gmem *m, gpa_t gpa, uint64_t len);
 void gmem_unpin(struct gmem *m, gpa_t gpa, uint64_t len);
 
+/**
+ * Keep where it is whatever was reached in this epoch section, however much: until
+ * gmem_let_go() pointers obtained in it stay good. gmem_release() waits for it, so it ends
+ * without anything that a thread in gmem_release() would have to do first.
+ * Context: epoch section. Returns: what gmem_let_go() wants.
+ */
+static inline unsigned int gmem_hold(struct gmem *m)
+{
+	unsigned int phase = __atomic_load_n(&m->hold_phase, __ATOMIC_RELAXED) & 1u;
+
+	__atomic_fetch_add(&m->holds[phase], 1, __ATOMIC_RELAXED);
+	return phase;
+}
+/** Context: any but NMI. */
+static inline void gmem_let_go(struct gmem *m, unsigned int phase)
+{
+	__atomic_fetch_sub(&m->holds[phase], 1, __ATOMIC_RELEASE);
+}
+
 struct gmem_range {
 	gpa_t gpa;
 	uint64_t len;
@@ -230,6 +254,11 @@ void gmem_dirty_stop(struct gmem *m);
 int gmem_dirty_fault(struct gmem *m, gpa_t gpa);
 /** Pages dirtied since the last fetch: calls fn for each and protects again. */
 int gmem_dirty_fetch(struct gmem *m, void (*fn)(void *ctx, gpa_t page), void *ctx);
+/**
+ * The same for who kept host addresses (gmem_hold()) and no guest ones. Costs nothing while
+ * nothing is logged, else a look at the chunks of all regions.
+ */
+void gmem_dirty_mark_host(struct gmem *m, hpa_t hpa, uint64_t len);
 /** [gpa, gpa+len) has been written through a pointer. Context: any but NMI. Trust: gpa, len. */
 void gmem_dirty_mark(struct gmem *m, gpa_t gpa, uint64_t len);
 

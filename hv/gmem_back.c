@@ -10,9 +10,12 @@
 #include "kernel/lib/err.h"
 #include "kernel/panic.h"
 #include "kernel/sched/thread.h"
+#include "kernel/time/time.h"
 
 /* Given back with one flush of all TLBs. */
 #define BATCH_MAX 64u
+/* Requests under way end within milliseconds on a healthy disk. */
+#define DRAIN_WAIT_NS 200000ull
 
 struct leaving {
 	hpa_t chunk;
@@ -185,6 +188,22 @@ static void chunk_take_locked(struct gmem *m, struct gmem_region *r, uint64_t i,
 	b->count++;
 }
 
+/*
+ * Wait for the holds that stand now. Those that begin from here on count for the other phase:
+ * they saw what was taken out of sight to be gone, or began in an epoch section that has ended.
+ */
+static void holds_drain(struct gmem *m)
+{
+	unsigned int old;
+
+	while (__atomic_exchange_n(&m->draining, 1, __ATOMIC_ACQUIRE))
+		thread_sleep_until(time_now() + DRAIN_WAIT_NS);
+	old = __atomic_fetch_add(&m->hold_phase, 1, __ATOMIC_SEQ_CST) & 1u;
+	while (__atomic_load_n(&m->holds[old], __ATOMIC_ACQUIRE) != 0)
+		thread_sleep_until(time_now() + DRAIN_WAIT_NS);
+	__atomic_store_n(&m->draining, 0, __ATOMIC_RELEASE);
+}
+
 static uint64_t batch_free(struct vm *vm, struct batch *b)
 {
 	struct gmem *m = &vm->mem;
@@ -194,6 +213,7 @@ static uint64_t batch_free(struct vm *vm, struct batch *b)
 		return 0;
 	vcpu_mem_settle(vm);
 	epoch_synchronize();
+	holds_drain(m);
 	for (unsigned int i = 0; i < b->count; i++) {
 		page_free_dirty(b->out[i].chunk, PAGE_ORDER_2M);
 		if (b->out[i].table.v == 0)

@@ -58,6 +58,11 @@ static inline void *hpa_to_va(hpa_t hpa)
 }
 /** The inverse; also accepts addresses inside the kernel image. Panics on others. */
 hpa_t va_to_hpa(const void *va);
+/** The inverse for what hpa_to_va() gave, unchecked: for hot paths. */
+static inline hpa_t direct_to_hpa(const void *va)
+{
+	return HPA((uint64_t)(uintptr_t)va - mm_direct_base);
+}
 
 struct page_stats {
 	uint64_t total;    /* bytes of RAM under the allocator's care */

@@ -17,6 +17,7 @@
 
 #include "devices/virt/virtio/blk.h"
 #include "hv/module.h"
+#include "tests/host/fake_block.h"
 #include "tests/host/fake_pages.h"
 #include "tests/host/fake_ring.h"
 

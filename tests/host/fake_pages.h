@@ -72,11 +72,15 @@ static void fake_epoch_run(void)
 	}
 }
 
+static void (*fake_sleep_hook)(void); /* what others do meanwhile; NULL: nothing */
+
 /* Who sleeps lets housekeeping run. */
 void thread_sleep_until(uint64_t deadline_ns)
 {
 	(void)deadline_ns;
 	fake_epoch_run();
+	if (fake_sleep_hook)
+		fake_sleep_hook();
 }
 
 #endif

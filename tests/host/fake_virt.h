@@ -48,4 +48,6 @@ struct vdev *fake_vdev(struct vm *vm, const char *name);
 size_t fake_save(struct vdev *d, uint8_t *out, size_t cap);
 int fake_load(struct vdev *d, const uint8_t *bytes, size_t len);
 
+extern uint64_t fake_dirty_host; /* bytes that gmem_dirty_mark_host() was told of */
+
 #endif

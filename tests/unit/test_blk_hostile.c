@@ -5,7 +5,8 @@
  * devices/virt/pci_dev.c devices/virt/attach.c devices/virt/spec.c devices/virt/handler.c
  * devices/virt/virtio/device.c devices/virt/virtio/pci.c devices/virt/virtio/msix.c
  * devices/virt/virtio/virtq.c devices/virt/virtio/chain.c devices/virt/virtio/state.c
- * devices/virt/virtio/blk.c devices/virt/virtio/blk_dev.c devices/virt/back/copy.c
+ * devices/virt/virtio/blk.c devices/virt/virtio/blk_dev.c
+ * devices/virt/virtio/blk_flight.c devices/virt/back/dev.c devices/virt/back/copy.c
  * devices/virt/back/image.c devices/virt/back/thin.c
  * security/quota.c kernel/lib/bucket.c kernel/lib/parse.c kernel/lib/fmt.c
  * kernel/lib/sink.c kernel/lib/err.c kernel/lib/muldiv.c

@@ -12,6 +12,7 @@
 #define RAYOS_DEVICES_VIRT_BACK_BLK_BACK_H
 
 #include "devices/virt/segs.h"
+#include "kernel/block/block.h"
 #include "kernel/lib/types.h"
 
 #define BLK_SECTOR   512u
@@ -41,7 +42,16 @@ struct blk_io {
 	uint64_t extra;           /* out: bytes that had to be filled besides, for who counts */
 };
 
+/*
+ * Two kinds: memory does an operation while it is asked to (submit), a device of the host begins
+ * it and tells when it is over (begin). A back end has one of the two.
+ */
 struct blk_back_ops {
+	/**
+	 * Begin it; it ends by io->done(), perhaps before this returns, as block_submit() has it.
+	 * Context: any; IRQs any
+	 */
+	void (*begin)(struct blk_back *b, struct block_req *io);
 	/**
 	 * Do it. Context: that of virtio_ops.serve(), epoch section.
 	 * Returns: 0, -RAY_EAGAIN (only with fast: nothing counts as done, ask again without),
@@ -58,6 +68,8 @@ struct blk_back {
 	const char *name; /* what it is, for people: "ram" */
 	uint64_t size;    /* bytes, whole sectors */
 	bool read_only;
+	uint32_t sector;   /* bytes, the unit of off and len; 0: BLK_SECTOR */
+	uint32_t physical; /* bytes it keeps without reading before; 0: 4 KiB */
 	uint32_t granule; /* bytes that BLK_DISCARD gives back at once; 0: it gives nothing back */
 };
 
@@ -82,6 +94,13 @@ int __must_check blk_thin_create(const struct blk_thin_init *init, struct blk_ba
 /** Memory read in place, which stays. The last sector is filled up with zeros. 0 or
  *  -RAY_ENOMEM. Context: thread. */
 int __must_check blk_image_create(const uint8_t *data, uint64_t size, struct blk_back **out);
+
+/**
+ * A block device of the host, or a part of one, for this guest alone.
+ * @name  as `disk list` has it
+ * Returns: 0, -RAY_ENOENT, -RAY_EBUSY (somebody has it), -RAY_ENOMEM. Context: thread
+ */
+int __must_check blk_dev_create(const char *name, struct blk_back **out);
 
 /* --- for back ends in memory --- */
 

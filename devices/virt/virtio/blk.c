@@ -7,7 +7,7 @@
  * What does not end within a turn stays in the ring with its position in struct vblk_req.
  * Locking: the queue's; the back end orders itself.
  */
-#include "devices/virt/virtio/blk.h"
+#include "devices/virt/virtio/blk_flight.h"
 
 #include <string.h>
 
@@ -29,20 +29,12 @@ struct turn {
 	bool fast;
 };
 
-/* What becomes of a request for now. */
-enum step { STEP_RUN, STEP_ANSWER, STEP_MORE, STEP_WAIT, STEP_BROKEN };
-
-struct answer {
-	uint8_t status;
-	uint64_t when; /* STEP_WAIT */
-};
-
 /* --- beginning --- */
 
-static enum step refused(struct answer *a, uint8_t status)
+static enum vblk_step refused(struct vblk_answer *a, uint8_t status)
 {
 	a->status = status;
-	return STEP_ANSWER;
+	return VBLK_ANSWER;
 }
 
 /* Whole sectors inside the disk. */
@@ -54,7 +46,7 @@ static bool range_good(const struct vblk *b, uint64_t sector, uint64_t bytes)
 	       bytes / BLK_SECTOR <= sectors - sector;
 }
 
-static enum step begin_data(struct vblk *b, struct vblk_req *r, uint64_t sector, struct answer *a)
+static enum vblk_step begin_data(struct vblk *b, struct vblk_req *r, uint64_t sector, struct vblk_answer *a)
 {
 	bool read = r->op == BLK_READ;
 
@@ -66,11 +58,11 @@ static enum step begin_data(struct vblk *b, struct vblk_req *r, uint64_t sector,
 		return refused(a, VIRTIO_BLK_S_IOERR);
 	r->off = sector * BLK_SECTOR;
 	r->amount = r->len;
-	return STEP_RUN;
+	return VBLK_RUN;
 }
 
-static enum step range_check(const struct vblk *b, const struct vblk_req *r,
-			     const struct vblk_range *range, struct answer *a)
+static enum vblk_step range_check(const struct vblk *b, const struct vblk_req *r,
+			     const struct vblk_range *range, struct vblk_answer *a)
 {
 	uint32_t known = r->op == BLK_ZERO ? VBLK_RANGE_UNMAP : 0;
 
@@ -79,12 +71,12 @@ static enum step range_check(const struct vblk *b, const struct vblk_req *r,
 	if (range->sectors > VBLK_RANGE_SECTORS_MAX ||
 	    !range_good(b, range->sector, (uint64_t)range->sectors * BLK_SECTOR))
 		return refused(a, VIRTIO_BLK_S_IOERR);
-	return STEP_RUN;
+	return VBLK_RUN;
 }
 
 /* All ranges are copied and checked before the first is worked on. */
-static enum step begin_ranges(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
-			      struct answer *a)
+static enum vblk_step begin_ranges(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
+			      struct vblk_answer *a)
 {
 	uint32_t bytes = r->out_len - (uint32_t)sizeof(struct vblk_header);
 
@@ -95,17 +87,17 @@ static enum step begin_ranges(struct vblk *b, struct vblk_req *r, const struct v
 	r->range_count = bytes / sizeof(r->range[0]);
 	r->range_at = 0;
 	for (unsigned int i = 0; i < r->range_count; i++) {
-		enum step s = range_check(b, r, &r->range[i], a);
+		enum vblk_step s = range_check(b, r, &r->range[i], a);
 
-		if (s != STEP_RUN)
+		if (s != VBLK_RUN)
 			return s;
 		r->amount += (uint64_t)r->range[i].sectors * BLK_SECTOR;
 	}
-	return STEP_RUN;
+	return VBLK_RUN;
 }
 
-static enum step begin_id(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
-			  struct answer *a)
+static enum vblk_step begin_id(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
+			  struct vblk_answer *a)
 {
 	char id[VBLK_ID_LEN] = {0};
 
@@ -115,8 +107,8 @@ static enum step begin_id(struct vblk *b, struct vblk_req *r, const struct virtq
 }
 
 /* What the type is about; with @fast only what is short. */
-static enum step begin_type(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
-			    const struct vblk_header *h, struct answer *a)
+static enum vblk_step begin_type(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
+			    const struct vblk_header *h, struct vblk_answer *a)
 {
 	bool writable = !b->disk->read_only;
 
@@ -134,7 +126,7 @@ static enum step begin_type(struct vblk *b, struct vblk_req *r, const struct vir
 			break;
 		r->op = BLK_FLUSH;
 		r->verb = POLICY_FLUSH;
-		return STEP_RUN;
+		return VBLK_RUN;
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
 		r->op = h->type == VIRTIO_BLK_T_DISCARD ? BLK_DISCARD : BLK_ZERO;
@@ -157,7 +149,7 @@ static bool is_short(const struct vblk_req *r)
 	       ((r->op == BLK_READ || r->op == BLK_WRITE) && r->len <= FAST_REQUEST);
 }
 
-static enum step admit(struct vblk *b, struct vblk_req *r, struct answer *a)
+static enum vblk_step admit(struct vblk *b, struct vblk_req *r, struct vblk_answer *a)
 {
 	/* What is discarded is not moved: it costs an operation and no bytes. */
 	uint64_t cost = r->op == BLK_DISCARD ? 0 : r->amount;
@@ -168,54 +160,62 @@ static enum step admit(struct vblk *b, struct vblk_req *r, struct answer *a)
 	case VHANDLER_GO:
 		r->admitted = true;
 		r->done = 0;
-		return STEP_RUN;
+		return VBLK_RUN;
 	case VHANDLER_WAIT:
-		return STEP_WAIT;
+		return VBLK_WAIT;
 	case VHANDLER_DENIED:
 		break;
 	}
 	return refused(a, VIRTIO_BLK_S_IOERR);
 }
 
-static enum step begin(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
-		       bool fast, struct answer *a)
+static enum vblk_step begin(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
+		       bool fast, struct vblk_answer *a)
 {
 	struct vblk_header h;
-	enum step s;
+	enum vblk_step s;
 
 	if (unlikely(!virtq_chain_head(c, &h, sizeof(h)))) {
 		virtio_dev_break(&b->v, "request without a header");
-		return STEP_BROKEN;
+		return VBLK_BROKEN;
 	}
 	if (unlikely(c->in_len == 0)) {
 		virtio_dev_break(&b->v, "request without room for its status");
-		return STEP_BROKEN;
+		return VBLK_BROKEN;
 	}
 	r->head = c->head;
 	r->out_len = c->out_len;
 	r->in_len = c->in_len;
 	r->amount = 0;
 	s = begin_type(b, r, c, &h, a);
-	if (s == STEP_RUN)
-		s = fast && !is_short(r) ? STEP_MORE : admit(b, r, a);
+	if (s == VBLK_RUN)
+		s = fast && !is_short(r) ? VBLK_MORE : admit(b, r, a);
 	return s;
 }
 
 /* The rest of a request whose header was read in an earlier turn. */
-static enum step resume(struct vblk *b, const struct vblk_req *r, const struct virtq_chain *c)
+static enum vblk_step resume(struct vblk *b, const struct vblk_req *r, const struct virtq_chain *c)
 {
 	if (likely(c->head == r->head && c->out_len == r->out_len && c->in_len == r->in_len))
-		return STEP_RUN;
+		return VBLK_RUN;
 	virtio_dev_break(&b->v, "request changed while it was served");
-	return STEP_BROKEN;
+	return VBLK_BROKEN;
+}
+
+enum vblk_step vblk_begin(struct vblk *b, struct virtq *q, const struct virtq_chain *c,
+			  struct vblk_answer *a)
+{
+	struct vblk_req *r = &b->req[q->index];
+
+	return r->admitted ? resume(b, r, c) : begin(b, r, c, false, a);
 }
 
 /* --- running --- */
 
-static enum step failed(struct vblk *b, int err, struct answer *a)
+static enum vblk_step failed(struct vblk *b, int err, struct vblk_answer *a)
 {
 	if (err == -RAY_EAGAIN)
-		return STEP_MORE;
+		return VBLK_MORE;
 	if (err == -RAY_ENOSPC)
 		virtio_quota_event(&b->v);
 	return refused(a, VIRTIO_BLK_S_IOERR);
@@ -234,23 +234,23 @@ static int submit(struct vblk *b, struct blk_io *io)
 }
 
 /* Without a cache in writeback mode a write is kept when it is answered (5.2.6.2). */
-static bool writethrough(const struct vblk *b)
+bool vblk_writethrough(const struct vblk *b)
 {
 	if (!virtio_has(&b->v, VIRTIO_BLK_F_FLUSH))
 		return true;
 	return virtio_has(&b->v, VIRTIO_BLK_F_CONFIG_WCE) && !b->v.config[VBLK_CFG_WRITEBACK];
 }
 
-static enum step run_flush(struct vblk *b, const struct turn *t, struct answer *a)
+static enum vblk_step run_flush(struct vblk *b, const struct turn *t, struct vblk_answer *a)
 {
 	struct blk_io io = {.op = BLK_FLUSH, .fast = t->fast};
 	int err = submit(b, &io);
 
-	return err ? failed(b, err, a) : STEP_ANSWER;
+	return err ? failed(b, err, a) : VBLK_ANSWER;
 }
 
-static enum step run_data(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
-			  struct turn *t, struct answer *a)
+static enum vblk_step run_data(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
+			  struct turn *t, struct vblk_answer *a)
 {
 	struct blk_io io = {.op = r->op, .fast = t->fast};
 
@@ -258,7 +258,7 @@ static enum step run_data(struct vblk *b, struct vblk_req *r, const struct virtq
 		int err;
 
 		if (unlikely(t->bytes == 0))
-			return STEP_MORE;
+			return VBLK_MORE;
 		io.off = r->off + r->done;
 		io.len = MIN(r->len - r->done, ALIGN_UP(t->bytes, (uint64_t)BLK_SECTOR));
 		io.extra = 0;
@@ -272,9 +272,9 @@ static enum step run_data(struct vblk *b, struct vblk_req *r, const struct virtq
 		r->done += io.len;
 		spend(t, io.len + io.extra);
 	}
-	if (r->op == BLK_WRITE && unlikely(writethrough(b)))
+	if (r->op == BLK_WRITE && unlikely(vblk_writethrough(b)))
 		return run_flush(b, t, a);
-	return STEP_ANSWER;
+	return VBLK_ANSWER;
 }
 
 /* One slice of the present range. */
@@ -299,7 +299,7 @@ static int run_slice(struct vblk *b, struct vblk_req *r, struct turn *t)
 	return 0;
 }
 
-static enum step run_ranges(struct vblk *b, struct vblk_req *r, struct turn *t, struct answer *a)
+static enum vblk_step run_ranges(struct vblk *b, struct vblk_req *r, struct turn *t, struct vblk_answer *a)
 {
 	while (r->range_at < r->range_count) {
 		int err = t->bytes == 0 ? -RAY_EAGAIN : run_slice(b, r, t);
@@ -307,11 +307,11 @@ static enum step run_ranges(struct vblk *b, struct vblk_req *r, struct turn *t, 
 		if (err)
 			return failed(b, err, a);
 	}
-	return STEP_ANSWER;
+	return VBLK_ANSWER;
 }
 
-static enum step run(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
-		     struct turn *t, struct answer *a)
+static enum vblk_step run(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
+		     struct turn *t, struct vblk_answer *a)
 {
 	a->status = VIRTIO_BLK_S_OK;
 	switch (r->op) {
@@ -327,7 +327,7 @@ static enum step run(struct vblk *b, struct vblk_req *r, const struct virtq_chai
 
 /* --- answering --- */
 
-static void answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status)
+void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status)
 {
 	const struct virtq_seg *last = &c->seg[c->out_count + c->in_count - 1];
 	struct vblk_req *r = &b->req[q->index];
@@ -349,25 +349,27 @@ enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
 	struct turn t = {.bytes = fast ? FAST_TURN : SLOW_TURN, .requests = TURN_REQUESTS,
 			 .fast = fast};
 	struct virtq_chain *c;
-	struct answer a;
-	enum step s;
+	struct vblk_answer a;
+	enum vblk_step s;
 	int got;
 
+	if (b->disk->back->ops->begin)
+		return vblk_flights_serve(b, q);
 	do {
 		got = virtq_next(q, &c);
 		if (got <= 0)
 			break;
-		s = t.requests-- == 0 ? STEP_MORE :
+		s = t.requests-- == 0 ? VBLK_MORE :
 		    r->admitted ? resume(b, r, c) : begin(b, r, c, fast, &a);
-		if (s == STEP_RUN)
+		if (s == VBLK_RUN)
 			s = run(b, r, c, &t, &a);
-		if (s == STEP_ANSWER)
-			answer(b, q, c, a.status);
-	} while (s == STEP_ANSWER);
+		if (s == VBLK_ANSWER)
+			vblk_answer(b, q, c, a.status);
+	} while (s == VBLK_ANSWER);
 	virtq_flush(q);
 	if (got <= 0)
 		return got == -RAY_EAGAIN ? VIRTQ_MORE : VIRTQ_IDLE;
-	if (s == STEP_WAIT)
+	if (s == VBLK_WAIT)
 		return virtq_wait_until(q, a.when);
-	return s == STEP_MORE ? VIRTQ_MORE : VIRTQ_IDLE;
+	return s == VBLK_MORE ? VIRTQ_MORE : VIRTQ_IDLE;
 }

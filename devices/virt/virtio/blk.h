@@ -98,16 +98,42 @@ struct vblk_req {
 	struct vblk_range range[VBLK_RANGES_MAX];
 };
 
+struct vblk_flights; /* blk_flight.h */
+
 struct vblk {
 	struct virtio_dev v;
 	struct vblk_disk *disk;
 	struct vblk_req req[VBLK_QUEUES_MAX]; /* one for each queue; under its lock */
+	struct vblk_flights *flights[VBLK_QUEUES_MAX]; /* NULL where the back end ends at once */
 };
 
 static inline struct vblk *vblk_of(struct virtio_dev *d)
 {
 	return container_of(d, struct vblk, v);
 }
+
+/* What becomes of a request for now. */
+enum vblk_step {
+	VBLK_RUN,    /* it is checked and paid for */
+	VBLK_ANSWER, /* it is over */
+	VBLK_MORE,   /* not in this turn */
+	VBLK_WAIT,   /* for the quota */
+	VBLK_BROKEN, /* so is the device */
+};
+
+struct vblk_answer {
+	uint8_t status; /* VBLK_ANSWER */
+	uint64_t when;  /* VBLK_WAIT: TSC tick */
+};
+
+/** Check and admit the chain at the head of a queue into its struct vblk_req, once.
+ *  Pre: q->lock held, epoch section. Trust: the chain */
+enum vblk_step vblk_begin(struct vblk *b, struct virtq *q, const struct virtq_chain *c,
+			  struct vblk_answer *a);
+/** Give the chain back with that status. Pre: q->lock held. */
+void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status);
+/** Whether a write is to be kept when it is answered (5.2.6.2). */
+bool vblk_writethrough(const struct vblk *b);
 
 /** struct virtio_ops.serve(). */
 enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast);

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "devices/virt/virtio/blk.h"
+#include "devices/virt/virtio/blk_flight.h"
 #include "hv/module.h"
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
@@ -16,7 +16,7 @@
 
 #define QUEUES_DEFAULT 4u
 #define SPACE_DEFAULT  GIB(10)
-#define PHYSICAL_EXP   3u /* 4 KiB blocks underneath: what page caches write */
+#define PHYSICAL       4096u /* what page caches write */
 
 /* --- the device --- */
 
@@ -46,13 +46,16 @@ static uint64_t features(const struct vblk_disk *disk)
 static void config_fill(uint8_t *c, const struct vblk_disk *disk)
 {
 	uint32_t granule = disk->back->granule / BLK_SECTOR;
+	uint32_t sector = disk->back->sector ? disk->back->sector : BLK_SECTOR;
+	/* In sectors. */
+	uint32_t physical = (disk->back->physical ? disk->back->physical : PHYSICAL) / sector;
 
 	put(c, VBLK_CFG_CAPACITY, 8, disk->back->size / BLK_SECTOR);
 	/* Header and status take two descriptors of a queue. */
 	put(c, VBLK_CFG_SEG_MAX, 4, VBLK_QUEUE_SIZE - 2);
-	put(c, VBLK_CFG_BLK_SIZE, 4, BLK_SECTOR);
-	put(c, VBLK_CFG_TOPOLOGY, 1, PHYSICAL_EXP);
-	put(c, VBLK_CFG_TOPOLOGY + 2, 2, BIT(PHYSICAL_EXP));
+	put(c, VBLK_CFG_BLK_SIZE, 4, sector);
+	put(c, VBLK_CFG_TOPOLOGY, 1, (uint64_t)__builtin_ctz(physical));
+	put(c, VBLK_CFG_TOPOLOGY + 2, 2, physical);
 	put(c, VBLK_CFG_TOPOLOGY + 4, 4, granule);
 	put(c, VBLK_CFG_WRITEBACK, 1, 1);
 	put(c, VBLK_CFG_NUM_QUEUES, 2, disk->queues);
@@ -74,6 +77,15 @@ static void blk_config_write(struct virtio_dev *d, unsigned int off, unsigned in
 		d->config[VBLK_CFG_WRITEBACK] = bytes[0] & 1;
 }
 
+/* Nothing is under way, nor will be until the queues are on again. */
+static void drain(struct virtio_dev *d, bool tell)
+{
+	for (unsigned int i = 0; i < d->queue_count; i++) {
+		if (vblk_of(d)->flights[i])
+			vblk_flights_drain(vblk_of(d)->flights[i], tell);
+	}
+}
+
 static void blk_reset(struct virtio_dev *d)
 {
 	struct vblk *b = vblk_of(d);
@@ -81,6 +93,7 @@ static void blk_reset(struct virtio_dev *d)
 
 	d->config[VBLK_CFG_WRITEBACK] = 1;
 	spin_unlock_irqrestore(&d->lock, flags);
+	drain(d, false);
 	for (unsigned int i = 0; i < d->queue_count; i++)
 		b->req[i].admitted = false;
 }
@@ -104,8 +117,20 @@ static int blk_load(struct virtio_dev *d, struct state_buf *b, uint32_t version)
 	return 0;
 }
 
+static void blk_quiesce(struct virtio_dev *d)
+{
+	drain(d, true);
+}
+
+static void flights_destroy(struct vblk *b)
+{
+	for (unsigned int i = 0; i < VBLK_QUEUES_MAX; i++)
+		vblk_flights_destroy(b->flights[i]);
+}
+
 static void blk_destroy(struct virtio_dev *d)
 {
+	flights_destroy(vblk_of(d));
 	kfree(vblk_of(d));
 }
 
@@ -117,10 +142,21 @@ static const struct virtio_ops blk_ops = {
 	.serve = vblk_serve,
 	.config_write = blk_config_write,
 	.reset = blk_reset,
+	.quiesce = blk_quiesce,
 	.save = blk_save,
 	.load = blk_load,
 	.destroy = blk_destroy,
 };
+
+static int flights_create(struct vblk *b)
+{
+	for (unsigned int i = 0; b->disk->back->ops->begin && i < b->v.queue_count; i++) {
+		b->flights[i] = vblk_flights_create(b, &b->v.queue[i]);
+		if (!b->flights[i])
+			return -RAY_ENOMEM;
+	}
+	return 0;
+}
 
 static int blk_create(struct vattach *a, struct virtio_dev **out)
 {
@@ -139,6 +175,11 @@ static int blk_create(struct vattach *a, struct virtio_dev **out)
 		return err;
 	}
 	config_fill(b->v.config, disk);
+	err = flights_create(b);
+	if (err) {
+		virtio_dev_destroy(&b->v);
+		return err;
+	}
 	*out = &b->v;
 	return 0;
 }
@@ -147,7 +188,7 @@ static int blk_create(struct vattach *a, struct virtio_dev **out)
 
 struct options {
 	uint64_t ram;
-	const char *module;
+	const char *module, *dev;
 	const char *serial;
 	bool read_only, cow;
 	uint64_t queues;
@@ -179,12 +220,12 @@ static int numbers_read(struct spec *s, struct options *o)
 
 static int options_check(const struct spec *s, const struct options *o, bool ram)
 {
-	if (ram == (o->module != NULL))
-		return wrong(s, "either ram=SIZE or module=NAME says what is on it");
+	if (ram + (o->module != NULL) + (o->dev != NULL) != 1)
+		return wrong(s, "one of ram=SIZE, module=NAME and dev=NAME says what is on it");
 	if (ram && (o->ram == 0 || o->ram % BLK_SECTOR || o->ram > BLK_SIZE_MAX))
 		return wrong(s, "ram: a multiple of 512 bytes, at most 4T");
-	if (ram && o->cow)
-		return wrong(s, "cow is for a module; a ram disk has nothing below");
+	if (o->cow && !o->module)
+		return wrong(s, "cow is for a module; no other disk has something below");
 	if (o->cow && o->read_only)
 		return wrong(s, "ro and cow exclude each other");
 	if (o->serial && (strlen(o->serial) > VBLK_ID_LEN || *o->serial == '\0'))
@@ -201,6 +242,7 @@ static int options_read(struct spec *s, struct options *o)
 	if (err)
 		return err;
 	o->module = spec_text(s, "module");
+	o->dev = spec_text(s, "dev");
 	o->serial = spec_text(s, "serial");
 	o->read_only = spec_flag(s, "ro");
 	o->cow = spec_flag(s, "cow");
@@ -212,6 +254,8 @@ static int back_create(struct vattach *a, const struct options *o, struct blk_ba
 	struct blk_thin_init init = {.name = "ram", .size = o->ram, .quota = &a->handler.quota};
 	int err;
 
+	if (o->dev)
+		return blk_dev_create(o->dev, out);
 	if (!o->module)
 		return blk_thin_create(&init, out);
 	err = module_find(o->module, &init.base, &init.base_size);
@@ -226,6 +270,20 @@ static int back_create(struct vattach *a, const struct options *o, struct blk_ba
 	return blk_thin_create(&init, out);
 }
 
+static void back_refused(const struct spec *s, const struct options *o, int err)
+{
+	if (err == -RAY_ENOENT && o->dev)
+		ray_snprintf(s->why, s->why_len, "no disk is named '%s'; see `disk list`", o->dev);
+	else if (err == -RAY_ENOENT)
+		ray_snprintf(s->why, s->why_len, "no boot module is named '%s'", o->module);
+	else if (err == -RAY_EBUSY)
+		ray_snprintf(s->why, s->why_len, "'%s' is in use; see `disk list`", o->dev);
+	else if (err == -RAY_EINVAL)
+		ray_snprintf(s->why, s->why_len, "module '%s' is empty", o->module);
+	else
+		ray_snprintf(s->why, s->why_len, "%s", ray_strerror(err));
+}
+
 static int disk_open(struct vattach *a, const struct spec *s, const struct options *o)
 {
 	struct vblk_disk *disk = kzalloc(sizeof(*disk), MEM_VDEV);
@@ -234,12 +292,7 @@ static int disk_open(struct vattach *a, const struct spec *s, const struct optio
 	if (disk)
 		err = back_create(a, o, &disk->back);
 	if (err) {
-		if (err == -RAY_ENOENT)
-			ray_snprintf(s->why, s->why_len, "no boot module is named '%s'", o->module);
-		else if (err == -RAY_EINVAL)
-			ray_snprintf(s->why, s->why_len, "module '%s' is empty", o->module);
-		else
-			ray_snprintf(s->why, s->why_len, "%s", ray_strerror(err));
+		back_refused(s, o, err);
 		kfree(disk);
 		return err;
 	}
@@ -284,8 +337,8 @@ static const struct vhandler_verb_name blk_verbs[] = {
 
 static const struct vkind vkind_disk = {
 	.name = "disk",
-	.summary = "block device on memory or a boot module",
-	.options = "ram=SIZE or module=NAME, ro, cow (a module's default), serial=TEXT, queues=N, "
+	.summary = "block device on memory, a boot module or a disk of the host",
+	.options = "ram=SIZE, module=NAME or dev=NAME, ro, cow (a module's default), serial=TEXT, queues=N, "
 		   "iops=N, rate=BYTES a second, burst=BYTES, space=BYTES (10G)",
 	.example = "ram=64M",
 	.policy = POLICY_BLK,

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Block device: requests on a back end that ends them later.
+ * Owns: flights, one for each request under way, and their order of ending. Must not know: what
+ * is behind the back end; how requests are checked (blk.c).
+ *
+ * A flight holds the guest's memory (gmem_hold()) from its launch until its status byte is
+ * written, both without any lock: flight_done() may run in an interrupt while somebody else
+ * serves the queue. What needs the queue, giving the chain back, is left to vblk_flights_serve(),
+ * which flight_done() has run at once or, when the queue is taken, by its holder.
+ * Locking: the queue's, for free lists; `done` and `under_way` are atomic.
+ */
+#include "devices/virt/virtio/blk_flight.h"
+
+#include <string.h>
+
+#include "hv/vm.h"
+#include "kernel/lib/err.h"
+#include "kernel/mm/heap.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/time.h"
+
+#define FLIGHTS       128u /* of a queue; more wait in its ring */
+#define SEGS_SHORT    16u  /* a flight's own: 64 KiB of single pages */
+#define LONG_FLIGHTS  16u  /* of a queue, with room for the longest chain */
+#define TURN_REQUESTS 256u
+#define DRAIN_WAIT_NS 200000ull
+
+struct segs {
+	struct segs *next;
+	struct block_seg seg[];
+};
+
+struct flight {
+	struct block_req io;
+	struct vblk_flights *of;
+	struct flight *next;      /* on the free list or the done list */
+	struct segs *segs;        /* NULL: seg[] is enough */
+	volatile uint8_t *status; /* in guest memory */
+	uint64_t amount, start;
+	uint32_t in_len;
+	unsigned int phase;       /* of the hold */
+	uint16_t head;
+	enum policy_verb verb;
+	int err;
+	unsigned int range_count, range_at;
+	struct vblk_range range[VBLK_RANGES_MAX];
+	struct block_seg seg[SEGS_SHORT];
+};
+
+struct vblk_flights {
+	struct vblk *b;
+	struct virtq *q;
+	struct flight *free;
+	struct segs *free_segs;
+	struct flight *done;    /* atomic: pushed by flight_done(), newest first */
+	uint32_t under_way;     /* atomic: launched, and flight_done() has not returned */
+	struct flight flight[FLIGHTS];
+};
+
+/* --- memory --- */
+
+static struct segs *segs_create(const struct virtq *q)
+{
+	return kmalloc(sizeof(struct segs) + q->seg_max * sizeof(struct block_seg), MEM_VDEV);
+}
+
+void vblk_flights_destroy(struct vblk_flights *fs)
+{
+	if (!fs)
+		return;
+	while (fs->free_segs) {
+		struct segs *s = fs->free_segs;
+
+		fs->free_segs = s->next;
+		kfree(s);
+	}
+	kfree(fs);
+}
+
+struct vblk_flights *vblk_flights_create(struct vblk *b, struct virtq *q)
+{
+	struct vblk_flights *fs = kzalloc(sizeof(*fs), MEM_VDEV);
+
+	if (!fs)
+		return NULL;
+	fs->b = b;
+	fs->q = q;
+	for (unsigned int i = 0; i < FLIGHTS; i++) {
+		fs->flight[i].of = fs;
+		fs->flight[i].next = fs->free;
+		fs->free = &fs->flight[i];
+	}
+	for (unsigned int i = 0; i < LONG_FLIGHTS; i++) {
+		struct segs *s = segs_create(q);
+
+		if (!s) {
+			vblk_flights_destroy(fs);
+			return NULL;
+		}
+		s->next = fs->free_segs;
+		fs->free_segs = s;
+	}
+	return fs;
+}
+
+/* A flight with room for @segs pieces; NULL: all are under way. */
+static struct flight *flight_take(struct vblk_flights *fs, unsigned int segs)
+{
+	struct flight *f = fs->free;
+
+	if (unlikely(!f) || (segs > SEGS_SHORT && unlikely(!fs->free_segs)))
+		return NULL;
+	fs->free = f->next;
+	f->segs = NULL;
+	if (segs > SEGS_SHORT) {
+		f->segs = fs->free_segs;
+		fs->free_segs = f->segs->next;
+	}
+	return f;
+}
+
+static void flight_give(struct vblk_flights *fs, struct flight *f)
+{
+	if (f->segs) {
+		f->segs->next = fs->free_segs;
+		fs->free_segs = f->segs;
+	}
+	f->next = fs->free;
+	fs->free = f;
+}
+
+/* --- ending --- */
+
+static void begin(const struct flight *f, struct block_req *io)
+{
+	struct blk_back *back = f->of->b->disk->back;
+
+	back->ops->begin(back, io);
+}
+
+/* The range that is next of a discard or a write of zeroes; false: none is left. */
+static bool range_next(struct flight *f)
+{
+	const struct vblk_range *r;
+
+	while (f->range_at < f->range_count && f->range[f->range_at].sectors == 0)
+		f->range_at++;
+	if (f->range_at == f->range_count)
+		return false;
+	r = &f->range[f->range_at++];
+	f->io.off = r->sector * BLK_SECTOR;
+	f->io.len = (uint64_t)r->sectors * BLK_SECTOR;
+	f->io.flags = f->io.op == BLOCK_ZERO && (r->flags & VBLK_RANGE_UNMAP) ? BLOCK_F_UNMAP : 0;
+	return true;
+}
+
+static void memory_let_go(struct flight *f)
+{
+	struct gmem *m = f->of->q->mem;
+
+	if (f->io.op == BLOCK_READ) {
+		for (unsigned int i = 0; i < f->io.seg_count; i++)
+			gmem_dirty_mark_host(m, f->io.seg[i].addr, f->io.seg[i].len);
+	}
+	*f->status = f->err ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+	gmem_dirty_mark_host(m, direct_to_hpa((const void *)(uintptr_t)f->status), 1);
+	gmem_let_go(m, f->phase);
+}
+
+static void flight_done(struct block_req *io, int err)
+{
+	struct flight *f = io->owner;
+	struct vblk_flights *fs = f->of;
+
+	if (!err && range_next(f)) {
+		begin(f, io);
+		return;
+	}
+	f->err = err;
+	memory_let_go(f);
+	f->next = __atomic_load_n(&fs->done, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&fs->done, &f->next, f, true, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED))
+		;
+	epoch_enter();
+	virtq_run(fs->q, true);
+	epoch_leave();
+	/* The last touch: who waits for it may free all of this. */
+	__atomic_fetch_sub(&fs->under_way, 1, __ATOMIC_RELEASE);
+}
+
+/* Give back the chains of what has ended, in the order of their ends. Pre: q->lock held. */
+static void reap(struct vblk_flights *fs, bool tell)
+{
+	struct flight *f = __atomic_exchange_n(&fs->done, NULL, __ATOMIC_ACQUIRE), *first = NULL;
+
+	while (f) {
+		struct flight *next = f->next;
+
+		f->next = first;
+		first = f;
+		f = next;
+	}
+	while (first) {
+		bool ok = first->err == 0;
+
+		f = first;
+		first = f->next;
+		vhandler_done(&fs->b->v.attach->handler, f->verb, ok ? f->amount : 0, f->start, ok);
+		if (tell)
+			virtq_put(fs->q, f->head, ok || f->in_len == 1 ? f->in_len : 0);
+		flight_give(fs, f);
+	}
+}
+
+/* --- launching --- */
+
+static unsigned int data_segs(const struct virtq_chain *c, enum blk_op op)
+{
+	return op == BLK_READ ? c->in_count : op == BLK_WRITE ? c->out_count : 0;
+}
+
+static void data_fill(struct flight *f, const struct virtq_chain *c, uint64_t len)
+{
+	struct block_seg *seg = f->segs ? f->segs->seg : f->seg;
+	uint64_t left = len;
+	struct virtq_iter it;
+	unsigned int n = 0;
+
+	if (f->io.op == BLOCK_READ)
+		virtq_iter_in(&it, c, 0);
+	else
+		virtq_iter_out(&it, c, sizeof(struct vblk_header));
+	while (left > 0) {
+		uint32_t part = 0;
+		const void *p = virtq_iter_next(&it, (uint32_t)MIN(left, (uint64_t)UINT32_MAX), &part);
+
+		seg[n++] = (struct block_seg){.addr = direct_to_hpa(p), .len = part};
+		left -= part;
+	}
+	f->io.seg = seg;
+	f->io.seg_count = n;
+}
+
+/* @r as the back end's request, before it is known where its data is. */
+static struct block_req request_of(const struct vblk *b, const struct vblk_req *r)
+{
+	static const enum block_op ops[] = {
+		[BLK_READ] = BLOCK_READ, [BLK_WRITE] = BLOCK_WRITE, [BLK_FLUSH] = BLOCK_FLUSH,
+		[BLK_DISCARD] = BLOCK_DISCARD, [BLK_ZERO] = BLOCK_ZERO,
+	};
+	bool data = r->op == BLK_READ || r->op == BLK_WRITE;
+	bool fua = r->op == BLK_WRITE && unlikely(vblk_writethrough(b));
+
+	return (struct block_req){.op = ops[r->op], .flags = fua ? BLOCK_F_FUA : 0,
+				  .off = data ? r->off : 0, .len = data ? r->len : 0,
+				  .done = flight_done};
+}
+
+/* Take the chain and begin. False: it stays in the ring until a flight ends. */
+static bool launch(struct vblk_flights *fs, struct vblk_req *r, const struct virtq_chain *c)
+{
+	const struct virtq_seg *last = &c->seg[c->out_count + c->in_count - 1];
+	struct flight *f = flight_take(fs, data_segs(c, r->op));
+
+	if (unlikely(!f))
+		return false;
+	f->io = request_of(fs->b, r);
+	f->io.owner = f;
+	f->status = (volatile uint8_t *)last->p + last->len - 1;
+	f->amount = r->amount;
+	f->start = r->start;
+	f->in_len = c->in_len;
+	f->head = c->head;
+	f->verb = r->verb;
+	f->range_count = f->range_at = 0;
+	if (r->op == BLK_READ || r->op == BLK_WRITE) {
+		data_fill(f, c, r->len);
+	} else if (r->op != BLK_FLUSH) {
+		f->range_count = r->range_count;
+		memcpy(f->range, r->range, r->range_count * sizeof(r->range[0]));
+	}
+	f->phase = gmem_hold(fs->q->mem);
+	__atomic_fetch_add(&fs->under_way, 1, __ATOMIC_RELAXED);
+	virtq_take(fs->q);
+	r->admitted = false;
+	/* Nothing to move or to discard is done as it is. */
+	if (f->io.len == 0 && f->io.op != BLOCK_FLUSH && !range_next(f))
+		flight_done(&f->io, 0);
+	else
+		begin(f, &f->io);
+	return true;
+}
+
+enum virtq_result vblk_flights_serve(struct vblk *b, struct virtq *q)
+{
+	struct vblk_flights *fs = b->flights[q->index];
+	struct vblk_req *r = &b->req[q->index];
+	unsigned int requests = TURN_REQUESTS;
+	struct vblk_answer a = {0};
+	enum vblk_step s = VBLK_ANSWER;
+	struct virtq_chain *c;
+	int got;
+
+	reap(fs, true);
+	do {
+		got = virtq_next(q, &c);
+		if (got <= 0)
+			break;
+		s = requests-- == 0 ? VBLK_MORE : vblk_begin(b, q, c, &a);
+		if (s == VBLK_ANSWER)
+			vblk_answer(b, q, c, a.status);
+		else if (s == VBLK_RUN && !launch(fs, r, c))
+			break; /* the next flight to end goes on here */
+	} while (s == VBLK_ANSWER || s == VBLK_RUN);
+	virtq_flush(q);
+	if (got <= 0)
+		return got == -RAY_EAGAIN ? VIRTQ_MORE : VIRTQ_IDLE;
+	if (s == VBLK_WAIT)
+		return virtq_wait_until(q, a.when);
+	return s == VBLK_MORE ? VIRTQ_MORE : VIRTQ_IDLE;
+}
+
+void vblk_flights_drain(struct vblk_flights *fs, bool tell)
+{
+	while (__atomic_load_n(&fs->under_way, __ATOMIC_ACQUIRE) != 0)
+		thread_sleep_until(time_now() + DRAIN_WAIT_NS);
+	epoch_enter();
+	spin_lock(&fs->q->lock);
+	reap(fs, tell);
+	if (tell)
+		virtq_flush(fs->q);
+	spin_unlock(&fs->q->lock);
+	epoch_leave();
+}
