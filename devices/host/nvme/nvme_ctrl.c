@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NVMe: the controller's life: off, on, and off and on again when it has gone wrong. */
+#include "devices/host/nvme/nvme.h"
+#include "kernel/lib/err.h"
+#define LOG_TAG "nvme"
+#include "kernel/log.h"
+#include "kernel/mmio.h"
+#include "kernel/pci/pci.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/time.h"
+
+#define POLL_NS 1000000ull
+#define READY_EXTRA_MS 500u /* CAP.TO of 0 is no time at all */
+
+/* Wait for CSTS.RDY to be @want (3.5.1): the controller has no interrupt for it. */
+static int ready_wait(struct nvme *c, uint32_t want)
+{
+	uint64_t end = time_now() + (NVME_CAP_TO_MS(c->cap) + READY_EXTRA_MS) * 1000000ull;
+
+	for (;;) {
+		uint32_t status = mmio_read32(c->regs, NVME_CSTS);
+
+		if (status == NVME_GONE) {
+			c->gone = true;
+			return -RAY_ENODEV;
+		}
+		if ((status & NVME_CSTS_RDY) == want)
+			return 0;
+		if (want && (status & NVME_CSTS_CFS))
+			return -RAY_EIO;
+		if (time_now() >= end)
+			return -RAY_ETIMEDOUT;
+		thread_sleep_until(time_now() + POLL_NS);
+	}
+}
+
+int nvme_ctrl_off(struct nvme *c)
+{
+	mmio_write32(c->regs, NVME_CC, 0);
+	return ready_wait(c, 0);
+}
+
+int nvme_ctrl_on(struct nvme *c)
+{
+	struct nvme_queue *q = &c->admin;
+	int err;
+
+	nvme_queue_reset(q);
+	mmio_write32(c->regs, NVME_AQA, (uint32_t)(q->depth - 1u) << 16 | (q->depth - 1u));
+	mmio_write64(c->regs, NVME_ASQ, q->sq.addr.v);
+	mmio_write64(c->regs, NVME_ACQ, q->cq.addr.v);
+	mmio_write32(c->regs, NVME_CC, NVME_CC_QUEUE_SIZES | NVME_CC_EN);
+	err = ready_wait(c, NVME_CSTS_RDY);
+	if (!err)
+		q->on = true;
+	return err;
+}
+
+static int mend(struct nvme *c)
+{
+	int err;
+
+	c->admin.on = false;
+	for (unsigned int i = 0; i < c->io_count; i++) {
+		uint64_t flags = spin_lock_irqsave(&c->io[i].lock);
+
+		c->io[i].on = false;
+		spin_unlock_irqrestore(&c->io[i].lock, flags);
+	}
+	err = nvme_ctrl_off(c);
+	if (err && !c->gone) /* it may still write to memory: nothing of it is given back */
+		pci_master_set(c->pci, false);
+	for (unsigned int i = 0; i < c->io_count; i++) {
+		nvme_queue_abandon(&c->io[i]);
+		nvme_queue_reset(&c->io[i]);
+	}
+	if (!err)
+		err = nvme_ctrl_on(c);
+	if (!err)
+		err = nvme_io_queues_create(c);
+	return err;
+}
+
+int nvme_recover(void *drv)
+{
+	struct nvme_ns *ns = drv;
+	struct nvme *c = ns->c;
+	int err;
+
+	mutex_lock(&c->mend);
+	c->resets++;
+	err = c->gone ? -RAY_ENODEV : mend(c);
+	log_warn("controller was reset: %s model=\"%s\" resets=%u", ray_strerror(err),
+		 c->ident.model, c->resets);
+	mutex_unlock(&c->mend);
+	return err;
+}
