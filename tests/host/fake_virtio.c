@@ -58,6 +58,8 @@ void vio_cancel(struct vio *io, struct vio_work *w)
 	}
 }
 
+unsigned int fake_io_limit;
+
 unsigned int fake_io_run(struct vm *vm)
 {
 	struct vio *io = vm->platform->io;
@@ -68,6 +70,8 @@ unsigned int fake_io_run(struct vm *vm)
 
 		io->first = w->next;
 		w->queued = 0;
+		if (fake_io_limit && n >= fake_io_limit)
+			continue;
 		w->fn(w);
 		n++;
 	}

@@ -10,6 +10,9 @@
 
 /** Run what is queued for the I/O thread until nothing is left. Returns: pieces of work. */
 unsigned int fake_io_run(struct vm *vm);
+/** Pieces of work after which fake_io_run() drops the rest: a driver whose used ring lies over its
+ *  available ring makes work for ever, at its own VM's cost. 0: none. */
+extern unsigned int fake_io_limit;
 
 extern char fake_markers[4096]; /* those of devices, one a line: "READY vm=... device=..." */
 extern bool fake_echo_slow;          /* echo answers VIRTQ_MORE to the exit handler */
