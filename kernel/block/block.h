@@ -126,6 +126,14 @@ struct block_stats {
 	uint32_t in_flight;
 };
 
+/* What a disk says of itself. */
+struct block_health {
+	bool failing;            /* the device itself says so */
+	uint8_t wear_percent;    /* of its rated endurance */
+	int16_t celsius;         /* INT16_MIN: it does not say */
+	uint64_t power_on_hours, media_errors, unsafe_shutdowns, bytes_read, bytes_written;
+};
+
 /* What it is, as it was published; constant. */
 struct block_ident {
 	char name[BLOCK_NAME_LEN];
@@ -149,6 +157,9 @@ const struct block_ident *block_ident(const struct block_dev *dev);
 const struct block_limits *block_limits(const struct block_dev *dev);
 enum block_state block_state(const struct block_dev *dev);
 void block_stats_get(const struct block_dev *dev, struct block_stats *out);
+/** What the disk says of its own health. 0, -RAY_ENOSYS (it says nothing), errors of its driver.
+ *  Context: thread. */
+int __must_check block_health_get(struct block_dev *dev, struct block_health *out);
 
 /**
  * Take a device for oneself: the store its partition, an importer its source.
@@ -186,13 +197,6 @@ struct block_cmd {
 	struct block_room *room; /* pieces of its own; NULL: those of the request */
 	uint64_t deadline_ns;
 	uint32_t tries;
-};
-
-struct block_health {
-	bool failing;            /* the device itself says so */
-	uint8_t wear_percent;    /* of its rated endurance */
-	int16_t celsius;         /* INT16_MIN: it does not say */
-	uint64_t power_on_hours, media_errors, unsafe_shutdowns, bytes_read, bytes_written;
 };
 
 struct block_ops {

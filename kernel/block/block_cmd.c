@@ -139,6 +139,45 @@ SHELL_CMD(disk_info, "disk info", "what a disk is and what it has done", .args =
 	  .min_args = 1, .max_args = 1, .flags = CMD_JSON, .example = "disk info nvme0n1",
 	  .complete = complete_names, .run = disk_info_run);
 
+static void health_show(struct cmd_ctx *ctx, const struct block_health *h)
+{
+	struct record r;
+
+	record_begin(&r, cmd_sink(ctx), cmd_json(ctx));
+	record_bool(&r, "failing", h->failing);
+	record_u64(&r, "wear_percent", h->wear_percent);
+	if (h->celsius != INT16_MIN)
+		record_fmt(&r, "celsius", "%d", h->celsius);
+	record_u64(&r, "power_on_hours", h->power_on_hours);
+	record_u64(&r, "media_errors", h->media_errors);
+	record_u64(&r, "unsafe_shutdowns", h->unsafe_shutdowns);
+	record_size(&r, "bytes_read", h->bytes_read);
+	record_size(&r, "bytes_written", h->bytes_written);
+	record_end(&r);
+}
+
+static int disk_smart_run(struct cmd_ctx *ctx, int argc, char **argv)
+{
+	struct block_dev *d = named(ctx, argv[0]);
+	struct block_health h;
+	int err;
+
+	(void)argc;
+	if (!d)
+		return -RAY_ENOENT;
+	err = block_health_get(d, &h);
+	if (!err)
+		health_show(ctx, &h);
+	else if (err == -RAY_ENOSYS)
+		cmd_fail(ctx, err, "'%s' says nothing of its health", d->ident.name);
+	block_put(d);
+	return err;
+}
+SHELL_CMD(disk_smart, "disk smart", "what a disk says of its own health", .args = "NAME",
+	  .min_args = 1, .max_args = 1, .flags = CMD_JSON,
+	  .help = "Wear is of the writes it is rated for; a disk that is failing is to be replaced.",
+	  .example = "disk smart nvme0n1", .complete = complete_names, .run = disk_smart_run);
+
 /* --- partitions --- */
 
 static void part_row(struct table *t, const struct gpt_part *p, uint32_t logical)

@@ -264,6 +264,15 @@ void block_stats_get(const struct block_dev *dev, struct block_stats *out)
 		out->ns_total[i] = time_tsc_to_ns(out->ns_total[i]);
 }
 
+int block_health_get(struct block_dev *dev, struct block_health *out)
+{
+	struct block_queue *q = dev->queue;
+
+	if (!q->ops->health)
+		return -RAY_ENOSYS;
+	return block_state(dev) == BLOCK_LIVE ? q->ops->health(q->drv, out) : -RAY_ENODEV;
+}
+
 /* --- publishing --- */
 
 static int name_find(char *out, const struct block_init *init)

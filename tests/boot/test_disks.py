@@ -74,8 +74,11 @@ def test_disks_and_their_partitions(shell, show):
         (1, "rayos", "store a"), (2, "linux", "für Gäste")]
     assert re.search("45 46 49 20 50 41 52 54 +EFI PART", shell.ok("disk dump nvme0n1 512 8"))
     assert shell.run("disk info nvme9").text == "error: no disk is named 'nvme9'; see `disk list`"
-    for example in ("disk info nvme0n1", "disk part nvme0n1", "disk dump nvme0n1 0 64"):
+    for example in ("disk info nvme0n1", "disk part nvme0n1", "disk dump nvme0n1 0 64",
+                    "disk smart nvme0n1"):
         show(shell.ok(example))
+    health = shell.run("disk smart nvme0n1 --json").json
+    assert health["failing"] is False and 0 < int(health["celsius"]) < 100
     info = shell.run("disk info nvme0n1 --json").json
     assert info["errors"] == 0 and info["read_ops"] > 0 and info["in_flight"] == 0
 

@@ -245,12 +245,12 @@ static void fake_disk_gone(void *drv)
 static const struct block_ops fake_disk_ops = {
 	.submit = fake_disk_submit, .recover = fake_disk_recover, .gone = fake_disk_gone};
 
-static const struct block_limits fake_limits = {
+static const __unused struct block_limits fake_limits = {
 	.logical = 512, .physical = 4096, .bytes_max = KIB(128), .segs_max = 16, .seg_align = 3,
 	.page = 4096, .dma_max = UINT64_MAX, .cache = true, .fua = true,
 	.discard_granule = 4096, .discard_max = MIB(1), .zero_max = MIB(1)};
 
-static struct block_init fake_disk_init(struct fake_disk *d, const struct block_limits *limits)
+static __unused struct block_init fake_disk_init(struct fake_disk *d, const struct block_limits *limits)
 {
 	memset(d, 0, sizeof(*d));
 	d->limits = *limits;

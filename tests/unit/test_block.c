@@ -423,6 +423,16 @@ static void test_pulled(void **state)
 	fake_marker_text[0] = '\0';
 }
 
+static void test_health(void **state)
+{
+	struct block_health h;
+
+	(void)state;
+	publish(&fake_limits);
+	assert_int_equal(block_health_get(dev, &h), -RAY_ENOSYS);
+	unpublish();
+}
+
 /* Whoever waits does so as a thread. */
 static void test_sync(void **state)
 {
@@ -521,6 +531,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pulled, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_health, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
