@@ -187,6 +187,7 @@ static const struct init_step steps[] = {
 	{ "disks", block_init, true },
 	{ "pci", pci_init, false },
 	{ "power", init_power, false },
+	{ "partitions", block_settle, false },
 	{ "subsystems", init_done, false },
 	{ "entropy", drbg_init, false },
 	{ "network", net_init, false },

@@ -37,7 +37,6 @@ enum block_op {
 
 #define BLOCK_F_FUA   BIT(0) /* of BLOCK_WRITE: kept, by itself, when it is done */
 #define BLOCK_F_UNMAP BIT(1) /* of BLOCK_ZERO: the space may be given back */
-#define BLOCK_F_META  BIT(2) /* for statistics: the store's own */
 
 /* A piece of memory, contiguous. */
 struct block_seg {
@@ -110,7 +109,6 @@ struct block_limits {
 	bool fua;              /* else a flush follows the write */
 	bool cache;            /* volatile write cache; else BLOCK_FLUSH does nothing */
 	bool read_only;
-	bool rotational, removable;
 };
 
 enum block_state {
@@ -171,11 +169,6 @@ int __must_check block_claim(struct block_dev *dev, const char *who);
 void block_release(struct block_dev *dev);
 const char *block_owner(const struct block_dev *dev); /* NULL: nobody */
 
-/** Called in thread context when a device came, changed its state, or went. */
-enum block_event { BLOCK_CAME, BLOCK_WENT, BLOCK_CHANGED };
-typedef void (*block_event_fn)(struct block_dev *dev, enum block_event what);
-void block_listen(block_event_fn fn);
-
 /* --- devices, for their drivers --- */
 
 struct block_queue;
@@ -231,7 +224,7 @@ struct block_init {
 };
 
 /**
- * Publish a device; its partitions are read by a thread, then BLOCK_CAME is told.
+ * Publish a device; its partitions are read by a thread (block_settle()).
  * Returns: 0 and *out, which is the driver's until block_unpublish(); -RAY_ENOMEM,
  *          -RAY_EINVAL (limits make no sense; named in the log). Context: thread
  * Trust: what a device says of itself is checked here once more
@@ -251,5 +244,11 @@ void block_cmd_done(struct block_cmd *c, int err);
 
 /** Start the layer. Context: init, before drivers are bound. */
 int __must_check block_init(void);
+/**
+ * Wait until the partitions of every disk published so far have been read, so that whoever names
+ * one finds it. Returns: 0, -RAY_ETIMEDOUT (a disk takes more than 10 s; it goes on). Context:
+ * thread.
+ */
+int __must_check block_settle(void);
 
 #endif

@@ -73,13 +73,12 @@ struct block_queue {
 extern struct mutex block_list;
 /** As strcmp() orders, but numbers by their value. */
 int block_name_order(const char *a, const char *b);
-/** Enter a device into the registry under a name that is free, and tell. Context: thread. */
+/** Enter a device into the registry under a name that is free. Context: thread. */
 void block_register(struct block_dev *dev);
-/** Take it out and tell; its registry's reference is dropped. Context: thread. */
+/** Take it out; its registry's reference is dropped. Context: thread. */
 void block_deregister(struct block_dev *dev);
 /** The partitions of a disk leave. Context: thread. */
 void block_parts_leave(struct block_dev *whole);
-void block_tell(struct block_dev *dev, enum block_event what);
 
 /* queue.c */
 struct block_queue *block_queue_create(struct block_dev *dev, const struct block_init *init)
@@ -96,6 +95,9 @@ void block_queue_go(struct block_queue *q);
 /* worker.c */
 int __must_check block_worker_start(struct block_queue *q);
 void block_worker_stop(struct block_queue *q);
+void block_worker_init(void);
+/** Have the disk's partitions read: once, when it is published. */
+void block_worker_scan(struct block_queue *q);
 void block_worker_wake(struct block_queue *q, uint32_t todo);
 
 /* part.c */

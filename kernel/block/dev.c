@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry of block devices: names, references, claims, who is told.
+ * The registry of block devices: names, references, claims.
  */
 #include <string.h>
 
@@ -15,37 +15,18 @@
 #include "kernel/mm/page.h"
 #include "kernel/panic.h"
 
-#define LISTENERS_MAX 8u
-#define NUMBERS_MAX   1000u
-#define DEPTH_MAX     4096u
+#define NUMBERS_MAX 1000u
+#define DEPTH_MAX   4096u
 
 struct mutex block_list;
 static struct list_head devices;
-static block_event_fn listeners[LISTENERS_MAX];
 
 int block_init(void)
 {
 	mutex_init(&block_list, LOCK_ORDER_BLOCK_LIST);
 	list_init(&devices);
+	block_worker_init();
 	return page_alloc(PAGE_ORDER_4K, PAGE_F_ZERO | PAGE_F_LOW, &block_zeros);
-}
-
-void block_listen(block_event_fn fn)
-{
-	unsigned int i = 0;
-
-	mutex_lock(&block_list);
-	while (i < LISTENERS_MAX && listeners[i])
-		i++;
-	ASSERT(i < LISTENERS_MAX);
-	listeners[i] = fn;
-	mutex_unlock(&block_list);
-}
-
-void block_tell(struct block_dev *dev, enum block_event what)
-{
-	for (unsigned int i = 0; i < LISTENERS_MAX && listeners[i]; i++)
-		listeners[i](dev, what);
 }
 
 /* --- names and references --- */
@@ -165,7 +146,6 @@ void block_register(struct block_dev *dev)
 	mutex_lock(&block_list);
 	insert(dev);
 	mutex_unlock(&block_list);
-	block_tell(dev, BLOCK_CAME);
 }
 
 void block_deregister(struct block_dev *dev)
@@ -173,7 +153,6 @@ void block_deregister(struct block_dev *dev)
 	mutex_lock(&block_list);
 	list_del(&dev->node);
 	mutex_unlock(&block_list);
-	block_tell(dev, BLOCK_WENT);
 	block_put(dev);
 }
 
@@ -301,6 +280,23 @@ static const char *wrong(const struct block_init *init)
 	return NULL;
 }
 
+/* Under a name that nobody has; with its thread, which must know that name. */
+static int enter(struct block_dev *dev, const struct block_init *init)
+{
+	int err;
+
+	mutex_lock(&block_list);
+	err = name_find(dev->ident.name, init);
+	if (!err)
+		err = block_worker_start(dev->queue);
+	if (!err) {
+		block_ref(dev);
+		insert(dev);
+	}
+	mutex_unlock(&block_list);
+	return err;
+}
+
 int block_publish(const struct block_init *init, struct block_dev **out)
 {
 	struct block_dev *dev;
@@ -318,23 +314,9 @@ int block_publish(const struct block_init *init, struct block_dev **out)
 	dev->ident = init->ident;
 	dev->limits = init->limits;
 	dev->refs = 1; /* the driver's */
-	list_init(&dev->node);
 	dev->queue = block_queue_create(dev, init);
-	err = dev->queue ? 0 : -RAY_ENOMEM;
-	if (!err) {
-		mutex_lock(&block_list);
-		err = name_find(dev->ident.name, init);
-		if (!err) {
-			block_ref(dev);
-			insert(dev);
-		}
-		mutex_unlock(&block_list);
-	}
-	if (!err)
-		err = block_worker_start(dev->queue);
+	err = dev->queue ? enter(dev, init) : -RAY_ENOMEM;
 	if (err) {
-		if (!list_empty(&dev->node))
-			list_del(&dev->node);
 		if (dev->queue)
 			block_queue_destroy(dev->queue);
 		kfree(dev);
@@ -342,7 +324,7 @@ int block_publish(const struct block_init *init, struct block_dev **out)
 	}
 	marker_print(MARKER_BLOCK_ATTACHED, "disk=%s driver=%s bytes=%lu", dev->ident.name,
 		     dev->ident.driver, (unsigned long)dev->ident.size);
-	block_worker_wake(dev->queue, BLOCK_TODO_SCAN);
+	block_worker_scan(dev->queue);
 	*out = dev;
 	return 0;
 }

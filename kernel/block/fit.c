@@ -40,17 +40,22 @@ static bool piece_good(const struct block_limits *l, uint64_t addr, uint64_t len
 	       (l->seg_len_max == 0 || len <= l->seg_len_max);
 }
 
+/* Whether one piece may follow the other in a command: where they meet both are at a page's edge. */
+static bool joins(const struct block_limits *l, const struct block_seg *a,
+		  const struct block_seg *b)
+{
+	uint64_t inner = l->page ? l->page - 1 : 0;
+
+	return (((a->addr.v + a->len) | b->addr.v) & inner) == 0;
+}
+
 bool block_fits(const struct block_limits *l, const struct block_req *r)
 {
-	uint64_t inner = l->page ? l->page - 1 : 0; /* bits that are 0 where pieces meet */
-
 	if (r->len > l->bytes_max || r->seg_count > l->segs_max)
 		return false;
 	for (uint32_t i = 0; i < r->seg_count; i++) {
-		uint64_t addr = r->seg[i].addr.v, len = r->seg[i].len;
-
-		if (!piece_good(l, addr, len) || (i > 0 && (addr & inner)) ||
-		    (i + 1 < r->seg_count && ((addr + len) & inner)))
+		if (!piece_good(l, r->seg[i].addr.v, r->seg[i].len) ||
+		    (i > 0 && !joins(l, &r->seg[i - 1], &r->seg[i])))
 			return false;
 	}
 	return true;
@@ -93,32 +98,23 @@ static uint32_t cut(struct block_seg *seg, uint64_t bytes)
 uint64_t block_slice(const struct block_limits *l, const struct block_req *r,
 		     struct block_seg *out, uint32_t *count)
 {
-	uint64_t inner = l->page ? l->page - 1 : 0, sum = 0, good = 0;
+	uint64_t sum = 0, good = 0;
 	uint64_t left = MIN(r->len - r->issued, (uint64_t)l->bytes_max);
 	struct walk w = {.r = r, .at = r->seg_at, .off = r->seg_off};
+	bool whole = true;
 	uint32_t n = 0;
 
-	*count = 0;
-	while (n < l->segs_max && sum < left) {
+	while (whole && n < l->segs_max && sum < left) {
 		uint64_t max = MIN(left - sum, l->seg_len_max ? l->seg_len_max : UINT32_MAX);
 		struct block_seg s;
 
-		if (!walk_next(&w, &s, max))
+		if (!walk_next(&w, &s, max) || (n > 0 && !joins(l, &out[n - 1], &s)))
 			break;
-		/* Where pieces meet both are to be at a page's edge. */
-		if (n > 0 && ((s.addr.v & inner) ||
-			      ((out[n - 1].addr.v + out[n - 1].len) & inner)))
+		/* The command may end inside of a piece whose end is not aligned. */
+		whole = (s.len & l->seg_align) == 0;
+		s.len &= ~l->seg_align;
+		if (s.len == 0 || !piece_good(l, s.addr.v, s.len))
 			break;
-		if (!piece_good(l, s.addr.v, s.len)) {
-			s.len &= ~l->seg_align;
-			if (s.len == 0 || !piece_good(l, s.addr.v, s.len))
-				break;
-			/* It may end the command, inside of the piece. */
-			out[n++] = s;
-			sum += s.len;
-			good = ALIGN_DOWN(sum, (uint64_t)l->logical);
-			break;
-		}
 		out[n++] = s;
 		sum += s.len;
 		good = ALIGN_DOWN(sum, (uint64_t)l->logical);

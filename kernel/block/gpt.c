@@ -249,19 +249,12 @@ static int mbr_read(const struct gpt_source *s, uint8_t *buf, bool *protective, 
 	return 0;
 }
 
-static int backup_read(const struct gpt_source *s, struct gpt *out, void *buf, char *why,
-		       size_t why_len)
-{
-	const struct copy backup = {s, "backup", s->blocks - 1, buf, why, why_len};
-
-	return copy_read(&backup, out);
-}
-
 int gpt_read(const struct gpt_source *s, struct gpt *out, void *buf, char *why, size_t why_len)
 {
+	char second[sizeof(out->damage)] = "";
 	const struct copy primary = {s, "primary", 1, buf, why, why_len};
+	const struct copy backup = {s, "backup", s->blocks - 1, buf, second, sizeof(second)};
 	bool protective, other;
-	char second[96];
 	int err, err2;
 
 	memset(out, 0, sizeof(*out));
@@ -272,17 +265,18 @@ int gpt_read(const struct gpt_source *s, struct gpt *out, void *buf, char *why, 
 	err = mbr_read(s, buf, &protective, &other);
 	if (err)
 		return err;
+	/* The backup first, to know whether it would do; what it says is kept if it must. */
+	err2 = copy_read(&backup, out);
 	err = copy_read(&primary, out);
 	if (!err) {
-		if (!protective)
-			ray_snprintf(out->damage, sizeof(out->damage), "no protective MBR");
-		else if (backup_read(s, out, buf, out->damage, sizeof(out->damage)) == 0)
-			out->damage[0] = '\0';
-		return copy_read(&primary, out); /* the backup may say something else */
+		strlcpy(out->damage, protective ? second : "no protective MBR",
+			sizeof(out->damage));
+		return 0;
 	}
 	if (err != -RAY_ENOEXEC)
 		return err;
-	err2 = backup_read(s, out, buf, second, sizeof(second));
+	if (!err2)
+		err2 = copy_read(&backup, out);
 	if (!err2) {
 		out->backup = true;
 		strlcpy(out->damage, why, sizeof(out->damage));

@@ -52,7 +52,6 @@ static struct block_dev *part_create(struct block_dev *whole, const struct gpt_p
 	dev->whole = whole;
 	dev->first = p->first * whole->limits.logical;
 	dev->part = p->number;
-	list_init(&dev->node);
 	block_ref(whole);
 	return dev;
 }
@@ -63,7 +62,6 @@ void block_parts_scan(struct block_dev *whole)
 	char why[96];
 	int err = gpt ? block_table_read(whole, gpt, why, sizeof(why)) : -RAY_ENOMEM;
 
-	block_tell(whole, BLOCK_CAME);
 	if (err && err != -RAY_ENOENT)
 		log_warn("partitions not found: %s disk=%s",
 			 err == -RAY_ENOEXEC ? why : ray_strerror(err), whole->ident.name);

@@ -71,13 +71,6 @@ static bool ended(struct block_queue *q, struct block_req *r)
 	return true;
 }
 
-/* No more commands for a request. Locked. */
-static void give_up(struct block_req *r)
-{
-	if (!list_empty(&r->node))
-		list_del(&r->node);
-}
-
 /* --- making commands --- */
 
 static void room_give(struct block_queue *q, struct block_room *room)
@@ -331,16 +324,14 @@ void block_cmd_done(struct block_cmd *c, int err)
 	} else {
 		if (unlikely(err) && !r->err) {
 			r->err = q->dead ? q->dead : -RAY_EIO;
-			give_up(r);
+			list_del(&r->node); /* no more commands for it */
 		}
 		if (c->room)
 			room_give(q, c->room);
 		list_add(&c->node, &q->free);
 		r->parts--;
-		over = (list_empty(&r->node) || r->err) && ended(q, r);
+		over = list_empty(&r->node) && ended(q, r);
 	}
-	if (unlikely(over && !list_empty(&r->node)))
-		list_del(&r->node);
 	run(q, flags);
 	if (over)
 		finish(r);
@@ -404,7 +395,7 @@ static struct block_req *request_kill(struct block_queue *q)
 	}
 	if (r) {
 		r->err = r->err ? r->err : q->dead;
-		give_up(r);
+		list_del(&r->node);
 		over = r->parts == 0;
 	}
 	spin_unlock_irqrestore(&q->lock, flags);

@@ -11,6 +11,18 @@
 #include "kernel/marker.h"
 #include "kernel/sched/thread.h"
 
+#define SETTLE_NS 10000000000ull
+
+/* Disks published whose partitions are not read yet; atomic. */
+static unsigned int unread;
+static struct waitq settled;
+
+void block_worker_init(void)
+{
+	waitq_init(&settled);
+	unread = 0;
+}
+
 static void give_up(struct block_queue *q, int err)
 {
 	struct block_dev *dev = q->dev;
@@ -20,7 +32,6 @@ static void give_up(struct block_queue *q, int err)
 	dev->state = BLOCK_FAILED;
 	block_queue_kill(q, -RAY_EIO);
 	marker_print(MARKER_BLOCK_FAILED, "disk=%s", dev->ident.name);
-	block_tell(dev, BLOCK_CHANGED);
 }
 
 static void mend(struct block_queue *q)
@@ -38,6 +49,15 @@ static void mend(struct block_queue *q)
 		block_queue_go(q);
 }
 
+/* As soon as the disk's partitions are known, or it is known that they will not be. */
+static void scan(struct block_queue *q, bool leaves)
+{
+	if (!leaves && !q->dead)
+		block_parts_scan(q->dev);
+	__atomic_fetch_sub(&unread, 1, __ATOMIC_RELEASE);
+	waitq_wake_all(&settled);
+}
+
 static void worker(void *arg)
 {
 	struct block_queue *q = arg;
@@ -47,12 +67,12 @@ static void worker(void *arg)
 
 		wait_event(&q->wake, __atomic_load_n(&q->todo, __ATOMIC_ACQUIRE) != 0, UINT64_MAX);
 		todo = __atomic_exchange_n(&q->todo, 0, __ATOMIC_ACQ_REL);
+		if ((todo & BLOCK_TODO_TROUBLE) && !(todo & BLOCK_TODO_QUIT))
+			mend(q);
+		if (todo & BLOCK_TODO_SCAN)
+			scan(q, (todo & BLOCK_TODO_QUIT) != 0);
 		if (todo & BLOCK_TODO_QUIT)
 			return;
-		if (todo & BLOCK_TODO_TROUBLE)
-			mend(q);
-		if ((todo & BLOCK_TODO_SCAN) && !q->dead)
-			block_parts_scan(q->dev);
 	}
 }
 
@@ -63,6 +83,20 @@ int block_worker_start(struct block_queue *q)
 
 	ray_snprintf(name, sizeof(name), "block/%s", q->dev->ident.name);
 	return thread_create(&q->thread, name, worker, q, &attr);
+}
+
+void block_worker_scan(struct block_queue *q)
+{
+	__atomic_fetch_add(&unread, 1, __ATOMIC_RELAXED);
+	block_worker_wake(q, BLOCK_TODO_SCAN);
+}
+
+int block_settle(void)
+{
+	bool all = wait_event(&settled, __atomic_load_n(&unread, __ATOMIC_ACQUIRE) == 0,
+			      time_now() + SETTLE_NS);
+
+	return all ? 0 : -RAY_ETIMEDOUT;
 }
 
 void block_worker_wake(struct block_queue *q, uint32_t todo)

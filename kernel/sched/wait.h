@@ -48,19 +48,21 @@ void waitq_sleep(uint64_t deadline_ns);
  * Sleep until @cond holds or the deadline has passed.
  * @cond  is evaluated without locks, at least once, and not again after it held; it must not
  *        sleep itself, which would swallow the wake-up
+ * @deadline_ns  is evaluated once
  * Context: thread, IRQs on, no spinlock. Value: whether cond held.
  */
 #define wait_event(q, cond, deadline_ns)                                                           \
 	({                                                                                         \
 		struct waiter w_ = { .queued = false };                                            \
+		const uint64_t end_ = (deadline_ns);                                               \
 		bool ok_;                                                                          \
 		do {                                                                               \
 			waitq_prepare((q), &w_);                                                   \
 			ok_ = (cond);                                                              \
-			if (ok_ || time_now() >= (deadline_ns))                                    \
+			if (ok_ || time_now() >= end_)                                             \
 				break;                                                             \
-			waitq_sleep(deadline_ns);                                                  \
-			/* Mostly it was woken for a reason: no need to line up again. */           \
+			waitq_sleep(end_);                                                         \
+			/* Mostly it was woken for a reason: no need to line up again. */          \
 			ok_ = (cond);                                                              \
 		} while (!ok_);                                                                    \
 		waitq_finish((q), &w_);                                                            \

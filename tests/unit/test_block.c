@@ -147,30 +147,21 @@ static void release(struct probe *p)
 
 static void test_limits(void **state)
 {
-	struct block_limits l = fake_limits;
+#define REFUSED(field, value, what) do {                                                           \
+		struct block_limits l_ = fake_limits;                                              \
+		l_.field = (value);                                                                \
+		assert_string_equal(block_limits_wrong(&l_), (what));                              \
+	} while (0)
 
 	(void)state;
-	assert_null(block_limits_wrong(&l));
-	l.logical = 500;
-	assert_string_equal(block_limits_wrong(&l), "logical block size");
-	l = fake_limits;
-	l.physical = 256;
-	assert_string_equal(block_limits_wrong(&l), "physical block size");
-	l = fake_limits;
-	l.bytes_max = 1000;
-	assert_string_equal(block_limits_wrong(&l), "bytes of a command");
-	l = fake_limits;
-	l.segs_max = 0;
-	assert_string_equal(block_limits_wrong(&l), "pieces of a command");
-	l = fake_limits;
-	l.seg_align = 5;
-	assert_string_equal(block_limits_wrong(&l), "alignment of a piece");
-	l = fake_limits;
-	l.page = 8192;
-	assert_string_equal(block_limits_wrong(&l), "page size");
-	l = fake_limits;
-	l.zero_max = 1;
-	assert_string_equal(block_limits_wrong(&l), "granule");
+	assert_null(block_limits_wrong(&fake_limits));
+	REFUSED(logical, 500, "logical block size");
+	REFUSED(physical, 256, "physical block size");
+	REFUSED(bytes_max, 1000, "bytes of a command");
+	REFUSED(segs_max, 0, "pieces of a command");
+	REFUSED(seg_align, 5, "alignment of a piece");
+	REFUSED(page, 8192, "page size");
+	REFUSED(zero_max, 1, "granule");
 }
 
 static struct block_limits random_limits(void)
@@ -492,6 +483,47 @@ static void test_names(void **state)
 	assert_int_equal(block_name_order("nvme0n1p2", "nvme0n1p2"), 0);
 }
 
+/* Whoever names a partition at boot finds it: the boot waits, but not for ever. */
+static void minutes_pass(void *arg)
+{
+	(void)arg;
+	fake_now += 60000000000ull;
+}
+
+static void test_settle(void **state)
+{
+	static const struct thread_attr attr = {.cpu = -1};
+	struct block_init init = fake_disk_init(&disk, &fake_limits);
+	struct thread *clock;
+
+	(void)state;
+	assert_int_equal(block_settle(), 0);
+	disk.at_once = true;
+	assert_int_equal(block_publish(&init, &dev), 0);
+	assert_int_equal(disk.seen[BLOCK_READ], 0);
+	assert_int_equal(block_settle(), 0);
+	assert_true(disk.seen[BLOCK_READ] > 0);
+	unpublish();
+
+	init = fake_disk_init(&disk, &fake_limits);
+	assert_int_equal(block_publish(&init, &dev), 0);
+	fake_threads_run();
+	assert_int_equal(disk.count, 1); /* it does not answer */
+	assert_int_equal(thread_create(&clock, "clock", minutes_pass, NULL, &attr), 0);
+	assert_int_equal(block_settle(), -RAY_ETIMEDOUT);
+	thread_join(clock);
+	disk.at_once = true;
+	fake_disk_end(&disk, 0);
+	assert_int_equal(block_settle(), 0);
+	unpublish();
+
+	/* One that leaves before its partitions were looked at is not waited for. */
+	init = fake_disk_init(&disk, &fake_limits);
+	assert_int_equal(block_publish(&init, &dev), 0);
+	unpublish();
+	assert_int_equal(block_settle(), 0);
+}
+
 static void test_no_memory(void **state)
 {
 	unsigned int n = 1;
@@ -534,6 +566,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_health, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_settle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 	};
 
