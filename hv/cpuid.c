@@ -124,34 +124,23 @@ static void leaf_topology(struct cpuid_model *m, const struct vcpu *v)
 	sub_add(m, 0xb, 2, (struct cpuid_out){ 0, 0, 2, v->id });
 }
 
-/* Bytes of a standard-format XSAVE area with these components enabled. */
-static uint32_t xsave_size(uint64_t components)
+/*
+ * Bytes of an XSAVE area with these components enabled: each at its place, or compacted, one
+ * behind the other (SDM vol. 1, 13.4.2 and 13.4.3).
+ */
+static uint32_t xsave_size(uint64_t components, bool compacted)
 {
 	uint32_t size = 576; /* legacy region and header, SDM vol. 1, 13.4 */
 
 	for (uint32_t i = 2; i < 63; i++) {
-		if ((components & BIT(i)) != 0) {
-			struct cpuid_out o = host(0xd, i);
+		struct cpuid_out o;
 
-			size = MAX(size, o.ebx + o.eax);
-		}
-	}
-	return size;
-}
-
-/* The same in compacted format: one behind the other (SDM vol. 1, 13.4.3). */
-static uint32_t xsave_compacted_size(uint64_t components)
-{
-	uint32_t size = 576;
-
-	for (uint32_t i = 2; i < 63; i++) {
-		if ((components & BIT(i)) != 0) {
-			struct cpuid_out o = host(0xd, i);
-
-			if ((o.ecx & LD_ECX_ALIGNED) != 0)
-				size = ALIGN_UP(size, 64u);
-			size += o.eax;
-		}
+		if ((components & BIT(i)) == 0)
+			continue;
+		o = host(0xd, i);
+		if (compacted && (o.ecx & LD_ECX_ALIGNED) != 0)
+			size = ALIGN_UP(size, 64u);
+		size = compacted ? size + o.eax : MAX(size, o.ebx + o.eax);
 	}
 	return size;
 }
@@ -162,7 +151,7 @@ static void leaf_xsave(struct cpuid_model *m)
 
 	m->xcr0_mask = (((uint64_t)all.edx << 32) | all.eax) & XCR0_PASS;
 	sub_add(m, 0xd, 0,
-		(struct cpuid_out){ (uint32_t)m->xcr0_mask, 0, xsave_size(m->xcr0_mask), 0 });
+		(struct cpuid_out){ (uint32_t)m->xcr0_mask, 0, xsave_size(m->xcr0_mask, false), 0 });
 	/* XSAVEOPT, XSAVEC and XGETBV(1); no XSAVES, so no supervisor components. */
 	sub_add(m, 0xd, 1, (struct cpuid_out){ host(0xd, 1).eax & 7, 0, 0, 0 });
 	for (uint32_t i = 2; i < 8; i++) {
@@ -324,9 +313,9 @@ static uint32_t xsave_size_now(const struct vcpu *v, uint32_t subleaf, uint32_t 
 {
 	uint64_t xcr0 = v->loaded ? xgetbv0() : v->xcr0; /* see fpu_out() */
 
-	if (subleaf == 0)
-		return xsave_size(xcr0);
-	return features & LD1_EAX_XSAVEC ? xsave_compacted_size(xcr0) : 0;
+	if (subleaf == 1 && !(features & LD1_EAX_XSAVEC))
+		return 0;
+	return xsave_size(xcr0, subleaf == 1);
 }
 
 static const struct cpuid_out *sub_find(const struct cpuid_model *m, uint32_t leaf, uint32_t subleaf)

@@ -39,12 +39,13 @@ const struct vkind *vkind_find(const char *name)
 	return k;
 }
 
-/* Put what is being talked about before the reason: "disk: unknown option ...". */
-static void why_prefix(const char *what, char *why, size_t why_len)
+/* Put what is being talked about before the reason: "disk: unknown option ...". A kind that had
+ * nothing to add to the error gave no reason. */
+static void why_prefix(const char *what, int err, char *why, size_t why_len)
 {
 	char text[160];
 
-	strlcpy(text, why, sizeof(text));
+	strlcpy(text, *why ? why : ray_strerror(err), sizeof(text));
 	ray_snprintf(why, why_len, "%s: %s", what, text);
 }
 
@@ -52,8 +53,10 @@ static int spec_open(const struct vkind *k, struct vattach *a, const char *text,
 		     size_t why_len)
 {
 	struct spec spec;
-	int err = spec_parse(&spec, text, why, why_len);
+	int err;
 
+	*why = '\0';
+	err = spec_parse(&spec, text, why, why_len);
 	if (!err)
 		err = k->open(NULL, &spec);
 	if (!err)
@@ -61,7 +64,7 @@ static int spec_open(const struct vkind *k, struct vattach *a, const char *text,
 	if (!err && a)
 		err = k->open(a, &spec);
 	if (err)
-		why_prefix(a ? a->name : k->name, why, why_len);
+		why_prefix(a ? a->name : k->name, err, why, why_len);
 	return err;
 }
 
@@ -124,7 +127,8 @@ static int attach_open(struct vm *vm, const char *kind, const char *text, struct
 	a->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
 	strlcpy(a->spec, text, sizeof(a->spec));
 	number(vm, a);
-	bucket_init(&a->told, 1, VATTACH_TELL_BURST, time_tsc_hz());
+	bucket_init(&a->told_ready, 1, VATTACH_TELL_BURST, time_tsc_hz());
+	bucket_init(&a->told_broken, 1, VATTACH_TELL_BURST, time_tsc_hz());
 	vhandler_init(&a->handler, vm->id, k->policy, a->index);
 	if (k->single && a->index > 0) {
 		ray_snprintf(why, why_len, "%s: a VM has one at most", kind);

@@ -35,7 +35,7 @@ struct vkind {
 	/**
 	 * Read the specification and, unless @a is NULL (a check only), make the back end: set
 	 * a->back and the quota of a->handler. spec_all_used() is the caller's.
-	 * Context: thread, vm->lock. Returns: 0 or -RAY_E* with s->why. Trust: the specification
+	 * Context: thread, vm->lock. Returns: 0 or -RAY_E*, by spec_fail() where the error alone does not say enough. Trust: the specification
 	 */
 	int (*open)(struct vattach *a, struct spec *s);
 	/** Give the back end back. No device is there any more. Context: thread, vm->lock. */
@@ -64,7 +64,9 @@ struct vattach {
 	struct vhandler handler;
 	uint64_t serial;        /* of all attachments ever made, to know one again */
 	bool leaving;           /* the guest has been asked for it */
-	struct bucket told;     /* markers that the guest can cause at will */
+	/* Markers that the guest can cause at will. Each kind has its own: a device that becomes
+	 * ready all the time must not hide that it breaks. */
+	struct bucket told_ready, told_broken;
 	uint64_t untold;        /* those that were too many */
 	uint64_t notifies, interrupts; /* of its devices before this one */
 };

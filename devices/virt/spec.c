@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "devices/virt/spec.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "kernel/lib/err.h"
@@ -8,26 +9,30 @@
 #include "kernel/lib/parse.h"
 #include "kernel/lib/sink.h"
 
+int spec_fail(const struct spec *s, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	ray_vsnprintf(s->why, s->why_len, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
 static int item_add(struct spec *s, char *text)
 {
 	struct spec_item *item = &s->item[s->count];
 	char *eq = strchr(text, '=');
 
-	if (s->count == SPEC_ITEMS_MAX) {
-		ray_snprintf(s->why, s->why_len, "more than %u options", SPEC_ITEMS_MAX);
-		return -RAY_E2BIG;
-	}
-	if (*text == '\0' || eq == text) {
-		ray_snprintf(s->why, s->why_len, "an option without a name");
-		return -RAY_EINVAL;
-	}
+	if (s->count == SPEC_ITEMS_MAX)
+		return spec_fail(s, -RAY_E2BIG, "more than %u options", SPEC_ITEMS_MAX);
+	if (*text == '\0' || eq == text)
+		return spec_fail(s, -RAY_EINVAL, "an option without a name");
 	if (eq)
 		*eq = '\0';
 	for (unsigned int i = 0; i < s->count; i++) {
-		if (strcmp(s->item[i].key, text) == 0) {
-			ray_snprintf(s->why, s->why_len, "'%.32s' stands there twice", text);
-			return -RAY_EINVAL;
-		}
+		if (strcmp(s->item[i].key, text) == 0)
+			return spec_fail(s, -RAY_EINVAL, "'%.32s' stands there twice", text);
 	}
 	*item = (struct spec_item){.key = text, .value = eq ? eq + 1 : NULL};
 	s->count++;
@@ -42,11 +47,9 @@ int spec_parse(struct spec *s, const char *text, char *why, size_t why_len)
 	s->count = 0;
 	s->why = why;
 	s->why_len = why_len;
-	if (strlcpy(s->text, text, sizeof(s->text)) >= sizeof(s->text)) {
-		ray_snprintf(why, why_len, "longer than %lu bytes",
-			     (unsigned long)sizeof(s->text) - 1);
-		return -RAY_E2BIG;
-	}
+	if (strlcpy(s->text, text, sizeof(s->text)) >= sizeof(s->text))
+		return spec_fail(s, -RAY_E2BIG, "longer than %lu bytes",
+				 (unsigned long)sizeof(s->text) - 1);
 	while (p && *s->text && !err) {
 		char *comma = strchr(p, ',');
 
@@ -115,19 +118,17 @@ int spec_rate(struct spec *s, const char *key, uint64_t *out)
 	int err = value ? parse_rate(value, out) : 0;
 
 	if (err)
-		ray_snprintf(s->why, s->why_len, "%s: '%.32s' is not like 100M, 10G or unlimited",
-			     key, value);
-	return err;
+		return spec_fail(s, err, "%s: '%.32s' is not like 100M, 10G or unlimited", key,
+				 value);
+	return 0;
 }
 
 int spec_all_used(const struct spec *s, const char *options)
 {
 	for (unsigned int i = 0; i < s->count; i++) {
-		if (s->item[i].used)
-			continue;
-		ray_snprintf(s->why, s->why_len, "unknown option '%.32s'; there are: %s",
-			     s->item[i].key, options);
-		return -RAY_EINVAL;
+		if (!s->item[i].used)
+			return spec_fail(s, -RAY_EINVAL, "unknown option '%.32s'; there are: %s",
+					 s->item[i].key, options);
 	}
 	return 0;
 }

@@ -29,6 +29,9 @@ struct spec {
  *  written too. An empty text is no item. */
 int __must_check spec_parse(struct spec *s, const char *text, char *why, size_t why_len);
 
+/** Say what is wrong and give @err back: `return spec_fail(s, -RAY_EINVAL, "...");` */
+int __must_check spec_fail(const struct spec *s, int err, const char *fmt, ...) __printf_fmt(3, 4);
+
 /* Each marks what it finds as used. Values stay the spec's memory. */
 
 /** Value of @key, NULL when it is not there or a bare word. */

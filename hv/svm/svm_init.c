@@ -75,7 +75,7 @@ static int svm_probe(struct hv_caps *caps)
 {
 	struct cpuid_regs r;
 	uint64_t vm_cr;
-	bool page_1g;
+	bool page_1g, tcg = under_tcg();
 
 	if (cpuid(0x80000000, 0).eax < 0x8000000a || !(cpuid(0x80000001, 0).ecx & (1u << 2)))
 		return -RAY_ENODEV;
@@ -99,13 +99,12 @@ static int svm_probe(struct hv_caps *caps)
 		.page_1g = page_1g,
 		.dirty_bits = true,
 		.tsc_scaling = (r.edx & FEAT_TSC_RATE) != 0,
-		.boot_cpu_unfit = under_tcg(),
+		.boot_cpu_unfit = tcg,
 		.asid_count = r.ebx,
 	};
 	svm_features.rdpru = cpuid(0x80000000, 0).eax >= 0x80000008 &&
 			     (cpuid(0x80000008, 0).ebx & (1u << 4)) != 0;
-	svm_features.shadow_lost = under_tcg();
-	svm_features.intr_lost = svm_features.intr_twice = svm_features.shadow_lost;
+	svm_features.shadow_lost = svm_features.intr_lost = svm_features.intr_twice = tcg;
 	svm_features.flush_by_asid = (r.edx & FEAT_FLUSH_ASID) != 0;
 	caps_describe(caps, r.edx);
 	return svm_iopm_init();

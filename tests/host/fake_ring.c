@@ -69,7 +69,7 @@ struct vattach *fake_attach(struct vm *vm, const char *kind, const char *spec)
 		fprintf(stderr, "fake_attach: %s\n", why);
 		abort();
 	}
-	a->told = (struct bucket){0}; /* as many markers as come */
+	a->told_ready = a->told_broken = (struct bucket){0}; /* as many markers as come */
 	return a;
 }
 

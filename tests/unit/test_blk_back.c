@@ -129,7 +129,7 @@ static void test_read_only(void **state)
 	/* The back end itself refuses too. */
 	{
 		struct blk_back *back = vblk_of(d)->disk->back;
-		struct blk_io io = {.op = BLK_ZERO, .len = 512};
+		struct blk_io io = {.op = BLOCK_ZERO, .len = 512};
 
 		assert_int_equal(back->ops->submit(back, &io), -RAY_EIO);
 	}

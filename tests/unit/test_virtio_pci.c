@@ -485,7 +485,7 @@ static void test_markers_are_rationed(void **state)
 	unsigned int told = 0;
 
 	(void)state;
-	bucket_init(&a->told, 1, VATTACH_TELL_BURST, FAKE_TSC_PER_NS * 1000000000ull);
+	bucket_init(&a->told_ready, 1, VATTACH_TELL_BURST, FAKE_TSC_PER_NS * 1000000000ull);
 	for (unsigned int i = 0; i < 100; i++) {
 		fake_markers[0] = '\0';
 		start();
@@ -494,6 +494,9 @@ static void test_markers_are_rationed(void **state)
 	}
 	assert_int_equal(told, VATTACH_TELL_BURST);
 	assert_int_equal(a->untold, 100 - VATTACH_TELL_BURST);
+	virtio_dev_break(d, "a reason");
+	fake_io_run(vm);
+	assert_non_null(strstr(fake_markers, "NEEDS_RESET"));
 	fake_virtio_advance(vm, 1000000000);
 	fake_markers[0] = '\0';
 	start();

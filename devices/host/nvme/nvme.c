@@ -14,7 +14,6 @@
 #include "kernel/mmio.h"
 #include "kernel/pci/pci.h"
 
-#define DATA_LEN   4096u
 #define SHIFT_MIN  9u
 #define SHIFT_MAX  12u
 #define MDTS_MAX   16u
@@ -118,16 +117,16 @@ static void ns_publish(struct nvme *c, uint32_t nsid, uint8_t *data)
 /* The active ones, in ascending order; 0 ends the list (5.17.2.2). */
 static int namespaces_find(struct nvme *c)
 {
-	uint8_t *list = kmalloc(2 * DATA_LEN, MEM_DRIVER);
+	uint8_t *list = kmalloc(2 * NVME_DATA_LEN, MEM_DRIVER);
 	int err = list ? nvme_identify(c, NVME_IDENTIFY_ACTIVE, 0, list) : -RAY_ENOMEM;
 	uint32_t last = 0;
 
-	for (unsigned int i = 0; !err && i < DATA_LEN / 4 && c->ns_count < NVME_NS_MAX; i++) {
+	for (unsigned int i = 0; !err && i < NVME_DATA_LEN / 4 && c->ns_count < NVME_NS_MAX; i++) {
 		uint32_t nsid = load32(list + 4 * i);
 
 		if (nsid <= last)
 			break;
-		ns_publish(c, nsid, list + DATA_LEN);
+		ns_publish(c, nsid, list + NVME_DATA_LEN);
 		last = nsid;
 	}
 	kfree(list);
@@ -139,10 +138,8 @@ static int namespaces_find(struct nvme *c)
 static void queues_fini(struct nvme *c)
 {
 	nvme_queue_fini(&c->admin);
-	for (unsigned int i = 0; c->io && i < NVME_QUEUES_MAX; i++) {
-		if (c->io[i].c)
-			nvme_queue_fini(&c->io[i]);
-	}
+	for (unsigned int i = 0; c->io && i < NVME_QUEUES_MAX; i++)
+		nvme_queue_fini(&c->io[i]);
 	kfree(c->io);
 }
 
@@ -151,7 +148,8 @@ void nvme_put(struct nvme *c)
 	if (__atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	queues_fini(c);
-	vunmap(c->regs);
+	if (c->regs)
+		vunmap(c->regs);
 	kfree(c);
 }
 
@@ -172,17 +170,17 @@ static int queues_init(struct nvme *c)
 	return err;
 }
 
-/* One for the admin queue, one for each I/O queue as far as there are; each on its CPU. */
+/* One for the admin queue, one for each I/O queue as far as there are; each on its CPU. A
+ * queue's vector is its number. */
 static int interrupts_init(struct nvme *c)
 {
 	unsigned int have = pci_irq_count(c->pci);
 	int err;
 
-	c->vectors = MIN(have, c->io_count + 1u);
-	if (c->vectors < 2)
+	if (have < 2)
 		return -RAY_ENOSYS; /* without MSI-X there is none of these in the field */
 	err = pci_irq_request(c->pci, 0, 0, nvme_interrupt, &c->admin, "nvme");
-	c->io_count = c->vectors - 1u;
+	c->io_count = MIN(c->io_count, have - 1u);
 	for (unsigned int i = 0; !err && i < c->io_count; i++)
 		err = pci_irq_request(c->pci, i + 1u, i % cpu_count(), nvme_interrupt, &c->io[i],
 				      "nvme");
@@ -191,7 +189,7 @@ static int interrupts_init(struct nvme *c)
 
 static int bring_up(struct nvme *c)
 {
-	uint8_t *id = kmalloc(DATA_LEN, MEM_DRIVER);
+	uint8_t *id = kmalloc(NVME_DATA_LEN, MEM_DRIVER);
 	int err = id ? nvme_ctrl_off(c) : -RAY_ENOMEM;
 
 	if (!err)
@@ -238,7 +236,7 @@ static int nvme_probe(struct pci_dev *d)
 	c->regs_size = d->bar[0].size;
 	c->regs = pci_bar_map(d, 0, VMAP_UC);
 	if (!c->regs || c->regs_size < NVME_DOORBELLS) {
-		kfree(c);
+		nvme_put(c);
 		return -RAY_ENODEV;
 	}
 	c->cap = mmio_read64(c->regs, NVME_CAP);

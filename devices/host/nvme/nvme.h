@@ -24,6 +24,7 @@
 #define NVME_BYTES_MAX  MIB(1)    /* of a command */
 #define NVME_PRP_LIST   KIB(2)    /* bytes of a slot's: a list lies in one page */
 #define NVME_NS_MAX     16u
+#define NVME_DATA_LEN   4096u     /* bytes of what identify and log pages write */
 
 struct nvme;
 struct pci_dev;
@@ -35,7 +36,6 @@ struct nvme_slot {
 	bool waiting;  /* admin: somebody waits */
 	uint16_t status;
 	uint32_t result;
-	uint8_t shift; /* of the namespace's blocks */
 };
 
 struct nvme_queue {
@@ -67,7 +67,7 @@ struct nvme {
 	uint32_t stride; /* bytes between doorbells */
 	struct nvme_queue admin;
 	struct nvme_queue *io;
-	unsigned int io_count, vectors;
+	unsigned int io_count;
 	struct waitq wait; /* for admin commands */
 	struct mutex admin_lock; /* one admin command at a time */
 	struct mutex mend;
@@ -99,7 +99,7 @@ void nvme_queue_abandon(struct nvme_queue *q);
 /* nvme_admin.c */
 /** Have an admin command done. @e without cid. 0, -RAY_ETIMEDOUT, -RAY_EIO. Context: thread. */
 int __must_check nvme_admin(struct nvme *c, const struct nvme_sqe *e, uint32_t *result);
-/** The same with 4 KiB of data that the controller writes. */
+/** The same with NVME_DATA_LEN bytes that the controller writes, of which @len are wanted. */
 int __must_check nvme_admin_read(struct nvme *c, struct nvme_sqe *e, void *data, size_t len);
 int __must_check nvme_identify(struct nvme *c, uint32_t cns, uint32_t nsid, void *data);
 int __must_check nvme_io_queues_create(struct nvme *c);

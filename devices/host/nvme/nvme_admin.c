@@ -4,14 +4,10 @@
 
 #include "devices/host/nvme/nvme.h"
 #include "kernel/lib/err.h"
-#include "kernel/lib/unaligned.h"
-#include "kernel/mm/heap.h"
-#include "kernel/mm/page.h"
 #include "kernel/pci/pci.h"
 #include "kernel/time/time.h"
 
 #define TIMEOUT_NS 10000000000ull
-#define DATA_LEN   4096u
 
 static bool answered(struct nvme_queue *q, int cid)
 {
@@ -78,7 +74,7 @@ int nvme_admin(struct nvme *c, const struct nvme_sqe *e, uint32_t *result)
 int nvme_admin_read(struct nvme *c, struct nvme_sqe *e, void *data, size_t len)
 {
 	struct dma_buf buf;
-	int err = dma_alloc(c->pci, DATA_LEN, UINT64_MAX, &buf);
+	int err = dma_alloc(c->pci, NVME_DATA_LEN, UINT64_MAX, &buf);
 
 	if (err)
 		return err;
@@ -95,16 +91,15 @@ int nvme_identify(struct nvme *c, uint32_t cns, uint32_t nsid, void *data)
 {
 	struct nvme_sqe e = {.opcode = NVME_ADMIN_IDENTIFY, .nsid = nsid, .cdw10 = cns};
 
-	return nvme_admin_read(c, &e, data, DATA_LEN);
+	return nvme_admin_read(c, &e, data, NVME_DATA_LEN);
 }
 
 static int queue_create(struct nvme *c, struct nvme_queue *q)
 {
-	unsigned int vector = c->vectors > 1 ? 1u + (q->id - 1u) % (c->vectors - 1u) : 0;
 	struct nvme_sqe cq = {
 		.opcode = NVME_ADMIN_CREATE_CQ, .prp1 = q->cq.addr.v,
 		.cdw10 = (uint32_t)(q->depth - 1u) << 16 | q->id,
-		.cdw11 = vector << 16 | NVME_QUEUE_INTERRUPTS | NVME_QUEUE_CONTIGUOUS,
+		.cdw11 = (uint32_t)q->id << 16 | NVME_QUEUE_INTERRUPTS | NVME_QUEUE_CONTIGUOUS,
 	};
 	struct nvme_sqe sq = {
 		.opcode = NVME_ADMIN_CREATE_SQ, .prp1 = q->sq.addr.v,

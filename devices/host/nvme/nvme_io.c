@@ -6,7 +6,6 @@
 #include "kernel/arch/percpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/unaligned.h"
-#include "kernel/mm/heap.h"
 #include "kernel/mm/page.h"
 #include "kernel/pci/pci.h"
 

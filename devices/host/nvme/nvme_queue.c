@@ -29,6 +29,8 @@ void nvme_queue_reset(struct nvme_queue *q)
 
 void nvme_queue_fini(struct nvme_queue *q)
 {
+	if (!q->c) /* it never was */
+		return;
 	dma_free(q->c->pci, &q->sq);
 	dma_free(q->c->pci, &q->cq);
 	dma_free(q->c->pci, &q->prp);

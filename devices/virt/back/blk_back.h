@@ -16,29 +16,22 @@
 #include "kernel/lib/types.h"
 
 #define BLK_SECTOR   512u
+#define BLK_PHYSICAL 4096u /* of a back end in memory: what page caches write */
 #define BLK_SIZE_MAX GIB(4096)
 
 struct blk_back;
 struct quota;
-
-enum blk_op {
-	BLK_READ,
-	BLK_WRITE,
-	BLK_FLUSH,   /* what was written before is kept even if the host fails now */
-	BLK_DISCARD, /* contents no longer matter; a hint */
-	BLK_ZERO,    /* reads as zeros afterwards */
-};
 
 /*
  * One operation. It is the caller's memory; the caller has checked that [off, off + len) lies
  * inside the disk, in whole sectors, and that it may be written when that is asked for.
  */
 struct blk_io {
-	enum blk_op op;
+	enum block_op op;
 	bool fast;  /* see virtio_ops.serve(): no allocation, no waiting; else -RAY_EAGAIN */
-	bool unmap; /* BLK_ZERO: memory behind it may be given back */
+	bool unmap; /* BLOCK_ZERO: memory behind it may be given back */
 	uint64_t off, len;        /* bytes */
-	struct virtq_iter data;   /* BLK_READ: where to, BLK_WRITE: where from; len bytes */
+	struct virtq_iter data;   /* BLOCK_READ: where to, BLOCK_WRITE: where from; len bytes */
 	uint64_t extra;           /* out: bytes that had to be filled besides, for who counts */
 };
 
@@ -68,9 +61,9 @@ struct blk_back {
 	const char *name; /* what it is, for people: "ram" */
 	uint64_t size;    /* bytes, whole sectors */
 	bool read_only;
-	uint32_t sector;   /* bytes, the unit of off and len; 0: BLK_SECTOR */
-	uint32_t physical; /* bytes it keeps without reading before; 0: 4 KiB */
-	uint32_t granule; /* bytes that BLK_DISCARD gives back at once; 0: it gives nothing back */
+	uint32_t sector;   /* bytes, the unit of off and len */
+	uint32_t physical; /* bytes it keeps without reading before */
+	uint32_t granule;  /* bytes that BLOCK_DISCARD gives back at once; 0: it gives nothing back */
 };
 
 /* --- the back ends there are --- */

@@ -119,24 +119,20 @@ static int name_add(const struct spec *s, struct vcports_spec *out, const char *
 {
 	struct vcports_spec_port *p = &out->port[out->count];
 
-	if (!name_ok(name, len)) {
-		ray_snprintf(s->why, s->why_len, "'%.*s' is no name of a port: a letter, then up to %u "
-			     "letters, digits and ._-", (int)MIN(len, (size_t)VTERM_NAME_MAX), name,
-			     VTERM_NAME_MAX - 2);
-		return -RAY_EINVAL;
-	}
-	if (out->count == VCPORT_MAX) {
-		ray_snprintf(s->why, s->why_len, "more than %u ports beside the console", VCPORT_MAX - 1);
-		return -RAY_E2BIG;
-	}
+	if (!name_ok(name, len))
+		return spec_fail(s, -RAY_EINVAL,
+				 "'%.*s' is no name of a port: a letter, then up to %u letters, "
+				 "digits and ._-", (int)MIN(len, (size_t)VTERM_NAME_MAX), name,
+				 VTERM_NAME_MAX - 2);
+	if (out->count == VCPORT_MAX)
+		return spec_fail(s, -RAY_E2BIG, "more than %u ports beside the console",
+				 VCPORT_MAX - 1);
 	memcpy(p->name, name, len);
 	p->name[len] = '\0';
 	p->always = always;
 	for (unsigned int i = 0; i < out->count; i++) {
-		if (strcmp(out->port[i].name, p->name) == 0) {
-			ray_snprintf(s->why, s->why_len, "two ports are called '%s'", p->name);
-			return -RAY_EEXIST;
-		}
+		if (strcmp(out->port[i].name, p->name) == 0)
+			return spec_fail(s, -RAY_EEXIST, "two ports are called '%s'", p->name);
 	}
 	out->count++;
 	return 0;

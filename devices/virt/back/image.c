@@ -18,9 +18,9 @@ static int image_submit(struct blk_back *b, struct blk_io *io)
 	const struct image *image = container_of(b, struct image, back);
 	uint64_t there = io->off < image->size ? MIN(io->len, image->size - io->off) : 0;
 
-	if (io->op == BLK_FLUSH)
+	if (io->op == BLOCK_FLUSH)
 		return 0;
-	if (io->op != BLK_READ)
+	if (io->op != BLOCK_READ)
 		return -RAY_EIO;
 	if (there)
 		blk_copy_out(&io->data, image->data + io->off, there);
@@ -45,6 +45,7 @@ int blk_image_create(const uint8_t *data, uint64_t size, struct blk_back **out)
 	if (!image)
 		return -RAY_ENOMEM;
 	image->back = (struct blk_back){.ops = &image_ops, .name = "module", .read_only = true,
+					.sector = BLK_SECTOR, .physical = BLK_PHYSICAL,
 					.size = ALIGN_UP(size, (uint64_t)BLK_SECTOR)};
 	image->data = data;
 	image->size = size;

@@ -319,22 +319,23 @@ static int thin_submit(struct blk_back *b, struct blk_io *io)
 	struct thin *t = container_of(b, struct thin, back);
 
 	switch (io->op) {
-	case BLK_READ:
+	case BLOCK_READ:
 		thin_read(t, io);
 		return 0;
-	case BLK_WRITE:
+	case BLOCK_WRITE:
 		return thin_write(t, io);
-	case BLK_FLUSH:
+	case BLOCK_FLUSH:
 		return 0; /* it lives as long as the host's memory does */
-	case BLK_DISCARD:
+	case BLOCK_DISCARD:
 		if (io->fast)
 			return -RAY_EAGAIN;
 		thin_discard(t, io);
 		return 0;
-	case BLK_ZERO:
+	case BLOCK_ZERO:
 		return io->fast ? -RAY_EAGAIN : thin_zero(t, io);
+	default:
+		return -RAY_EIO;
 	}
-	return -RAY_EIO;
 }
 
 /* --- life --- */
@@ -381,6 +382,7 @@ int blk_thin_create(const struct blk_thin_init *init, struct blk_back **out)
 		return -RAY_ENOMEM;
 	}
 	t->back = (struct blk_back){.ops = &thin_ops, .name = init->name, .size = init->size,
+				    .sector = BLK_SECTOR, .physical = BLK_PHYSICAL,
 				    .granule = PIECE_SIZE};
 	t->quota = init->quota;
 	t->base = init->base;

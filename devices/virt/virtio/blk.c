@@ -48,7 +48,7 @@ static bool range_good(const struct vblk *b, uint64_t sector, uint64_t bytes)
 
 static enum vblk_step begin_data(struct vblk *b, struct vblk_req *r, uint64_t sector, struct vblk_answer *a)
 {
-	bool read = r->op == BLK_READ;
+	bool read = r->op == BLOCK_READ;
 
 	r->len = read ? r->in_len - 1 : r->out_len - sizeof(struct vblk_header);
 	/* Nothing the wrong way round. */
@@ -64,7 +64,7 @@ static enum vblk_step begin_data(struct vblk *b, struct vblk_req *r, uint64_t se
 static enum vblk_step range_check(const struct vblk *b, const struct vblk_req *r,
 			     const struct vblk_range *range, struct vblk_answer *a)
 {
-	uint32_t known = r->op == BLK_ZERO ? VBLK_RANGE_UNMAP : 0;
+	uint32_t known = r->op == BLOCK_ZERO ? VBLK_RANGE_UNMAP : 0;
 
 	if (range->flags & ~known)
 		return refused(a, VIRTIO_BLK_S_UNSUPP);
@@ -114,24 +114,24 @@ static enum vblk_step begin_type(struct vblk *b, struct vblk_req *r, const struc
 
 	switch (h->type) {
 	case VIRTIO_BLK_T_IN:
-		r->op = BLK_READ;
+		r->op = BLOCK_READ;
 		r->verb = POLICY_READ;
 		return begin_data(b, r, h->sector, a);
 	case VIRTIO_BLK_T_OUT:
-		r->op = BLK_WRITE;
+		r->op = BLOCK_WRITE;
 		r->verb = POLICY_WRITE;
 		return writable ? begin_data(b, r, h->sector, a) : refused(a, VIRTIO_BLK_S_IOERR);
 	case VIRTIO_BLK_T_FLUSH:
 		if (!virtio_has(&b->v, VIRTIO_BLK_F_FLUSH))
 			break;
-		r->op = BLK_FLUSH;
+		r->op = BLOCK_FLUSH;
 		r->verb = POLICY_FLUSH;
 		return VBLK_RUN;
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		r->op = h->type == VIRTIO_BLK_T_DISCARD ? BLK_DISCARD : BLK_ZERO;
-		r->verb = r->op == BLK_DISCARD ? POLICY_DISCARD : POLICY_WRITE_ZEROES;
-		if (!virtio_has(&b->v, r->op == BLK_DISCARD ? VIRTIO_BLK_F_DISCARD :
+		r->op = h->type == VIRTIO_BLK_T_DISCARD ? BLOCK_DISCARD : BLOCK_ZERO;
+		r->verb = r->op == BLOCK_DISCARD ? POLICY_DISCARD : POLICY_WRITE_ZEROES;
+		if (!virtio_has(&b->v, r->op == BLOCK_DISCARD ? VIRTIO_BLK_F_DISCARD :
 							      VIRTIO_BLK_F_WRITE_ZEROES))
 			break;
 		return begin_ranges(b, r, c, a);
@@ -145,14 +145,14 @@ static enum vblk_step begin_type(struct vblk *b, struct vblk_req *r, const struc
 
 static bool is_short(const struct vblk_req *r)
 {
-	return r->op == BLK_FLUSH ||
-	       ((r->op == BLK_READ || r->op == BLK_WRITE) && r->len <= FAST_REQUEST);
+	return r->op == BLOCK_FLUSH ||
+	       ((r->op == BLOCK_READ || r->op == BLOCK_WRITE) && r->len <= FAST_REQUEST);
 }
 
 static enum vblk_step admit(struct vblk *b, struct vblk_req *r, struct vblk_answer *a)
 {
 	/* What is discarded is not moved: it costs an operation and no bytes. */
-	uint64_t cost = r->op == BLK_DISCARD ? 0 : r->amount;
+	uint64_t cost = r->op == BLOCK_DISCARD ? 0 : r->amount;
 
 	r->start = rdtsc();
 	switch (vhandler_admit_cost(&b->v.attach->handler, r->verb, r->amount, cost, r->start,
@@ -243,7 +243,7 @@ bool vblk_writethrough(const struct vblk *b)
 
 static enum vblk_step run_flush(struct vblk *b, const struct turn *t, struct vblk_answer *a)
 {
-	struct blk_io io = {.op = BLK_FLUSH, .fast = t->fast};
+	struct blk_io io = {.op = BLOCK_FLUSH, .fast = t->fast};
 	int err = submit(b, &io);
 
 	return err ? failed(b, err, a) : VBLK_ANSWER;
@@ -262,7 +262,7 @@ static enum vblk_step run_data(struct vblk *b, struct vblk_req *r, const struct 
 		io.off = r->off + r->done;
 		io.len = MIN(r->len - r->done, ALIGN_UP(t->bytes, (uint64_t)BLK_SECTOR));
 		io.extra = 0;
-		if (r->op == BLK_READ)
+		if (r->op == BLOCK_READ)
 			virtq_iter_in(&io.data, c, (uint32_t)r->done);
 		else
 			virtq_iter_out(&io.data, c, (uint32_t)(sizeof(struct vblk_header) + r->done));
@@ -272,7 +272,7 @@ static enum vblk_step run_data(struct vblk *b, struct vblk_req *r, const struct 
 		r->done += io.len;
 		spend(t, io.len + io.extra);
 	}
-	if (r->op == BLK_WRITE && unlikely(vblk_writethrough(b)))
+	if (r->op == BLOCK_WRITE && unlikely(vblk_writethrough(b)))
 		return run_flush(b, t, a);
 	return VBLK_ANSWER;
 }
@@ -281,7 +281,7 @@ static enum vblk_step run_data(struct vblk *b, struct vblk_req *r, const struct 
 static int run_slice(struct vblk *b, struct vblk_req *r, struct turn *t)
 {
 	const struct vblk_range *range = &r->range[r->range_at];
-	bool unmap = r->op == BLK_DISCARD || (range->flags & VBLK_RANGE_UNMAP);
+	bool unmap = r->op == BLOCK_DISCARD || (range->flags & VBLK_RANGE_UNMAP);
 	uint64_t slice = unmap ? DISCARD_SLICE : ZERO_SLICE;
 	uint64_t left = (uint64_t)range->sectors * BLK_SECTOR - r->done;
 	struct blk_io io = {.op = r->op, .fast = t->fast, .unmap = unmap,
@@ -315,10 +315,10 @@ static enum vblk_step run(struct vblk *b, struct vblk_req *r, const struct virtq
 {
 	a->status = VIRTIO_BLK_S_OK;
 	switch (r->op) {
-	case BLK_READ:
-	case BLK_WRITE:
+	case BLOCK_READ:
+	case BLOCK_WRITE:
 		return run_data(b, r, c, t, a);
-	case BLK_FLUSH:
+	case BLOCK_FLUSH:
 		return run_flush(b, t, a);
 	default:
 		return run_ranges(b, r, t, a);
@@ -326,6 +326,17 @@ static enum vblk_step run(struct vblk *b, struct vblk_req *r, const struct virtq
 }
 
 /* --- answering --- */
+
+void vblk_count(struct vblk *b, enum policy_verb verb, uint64_t amount, uint64_t start, bool ok)
+{
+	vhandler_done(&b->v.attach->handler, verb, ok ? amount : 0, start, ok);
+}
+
+/* A length covers all before it (2.7.8.2), which a failed read has not written. */
+uint32_t vblk_used(uint32_t in_len, bool ok)
+{
+	return ok || in_len == 1 ? in_len : 0;
+}
 
 void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status)
 {
@@ -336,10 +347,20 @@ void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, u
 	/* The last byte that the device may write (5.2.6). */
 	((volatile uint8_t *)last->p)[last->len - 1] = status;
 	if (r->admitted)
-		vhandler_done(&b->v.attach->handler, r->verb, ok ? r->amount : 0, r->start, ok);
+		vblk_count(b, r->verb, r->amount, r->start, ok);
 	r->admitted = false;
-	/* A length covers all before it (2.7.8.2), which a failed read has not written. */
-	virtq_done(q, c, ok || c->in_len == 1 ? c->in_len : 0);
+	virtq_done(q, c, vblk_used(c->in_len, ok));
+}
+
+enum virtq_result vblk_turn_end(struct virtq *q, int got, enum vblk_step s,
+				const struct vblk_answer *a)
+{
+	virtq_flush(q);
+	if (got <= 0)
+		return got == -RAY_EAGAIN ? VIRTQ_MORE : VIRTQ_IDLE;
+	if (s == VBLK_WAIT)
+		return virtq_wait_until(q, a->when);
+	return s == VBLK_MORE ? VIRTQ_MORE : VIRTQ_IDLE;
 }
 
 enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
@@ -349,8 +370,8 @@ enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
 	struct turn t = {.bytes = fast ? FAST_TURN : SLOW_TURN, .requests = TURN_REQUESTS,
 			 .fast = fast};
 	struct virtq_chain *c;
-	struct vblk_answer a;
-	enum vblk_step s;
+	struct vblk_answer a = {0};
+	enum vblk_step s = VBLK_ANSWER;
 	int got;
 
 	if (b->disk->back->ops->begin)
@@ -366,10 +387,5 @@ enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
 		if (s == VBLK_ANSWER)
 			vblk_answer(b, q, c, a.status);
 	} while (s == VBLK_ANSWER);
-	virtq_flush(q);
-	if (got <= 0)
-		return got == -RAY_EAGAIN ? VIRTQ_MORE : VIRTQ_IDLE;
-	if (s == VBLK_WAIT)
-		return virtq_wait_until(q, a.when);
-	return s == VBLK_MORE ? VIRTQ_MORE : VIRTQ_IDLE;
+	return vblk_turn_end(q, got, s, &a);
 }

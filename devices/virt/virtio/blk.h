@@ -88,9 +88,9 @@ struct vblk_req {
 	bool admitted;   /* the quota has been paid, the below is set */
 	uint16_t head;
 	uint32_t out_len, in_len;
-	enum blk_op op;
+	enum block_op op;
 	enum policy_verb verb;
-	uint64_t off, len; /* of BLK_READ and BLK_WRITE */
+	uint64_t off, len; /* of BLOCK_READ and BLOCK_WRITE */
 	uint64_t amount; /* bytes it is about */
 	uint64_t done;   /* bytes of the present range */
 	uint64_t start;  /* TSC */
@@ -132,6 +132,13 @@ enum vblk_step vblk_begin(struct vblk *b, struct virtq *q, const struct virtq_ch
 			  struct vblk_answer *a);
 /** Give the chain back with that status. Pre: q->lock held. */
 void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status);
+/** An admitted request is over: for statistics and quota. */
+void vblk_count(struct vblk *b, enum policy_verb verb, uint64_t amount, uint64_t start, bool ok);
+/** What the used ring says of a request with @in_len bytes to be written. */
+uint32_t vblk_used(uint32_t in_len, bool ok);
+/** End a turn of serve(): what virtq_next() gave last, and what became of that. */
+enum virtq_result vblk_turn_end(struct virtq *q, int got, enum vblk_step s,
+				const struct vblk_answer *a);
 /** Whether a write is to be kept when it is answered (5.2.6.2). */
 bool vblk_writethrough(const struct vblk *b);
 

@@ -16,7 +16,6 @@
 
 #define QUEUES_DEFAULT 4u
 #define SPACE_DEFAULT  GIB(10)
-#define PHYSICAL       4096u /* what page caches write */
 
 /* --- the device --- */
 
@@ -46,9 +45,7 @@ static uint64_t features(const struct vblk_disk *disk)
 static void config_fill(uint8_t *c, const struct vblk_disk *disk)
 {
 	uint32_t granule = disk->back->granule / BLK_SECTOR;
-	uint32_t sector = disk->back->sector ? disk->back->sector : BLK_SECTOR;
-	/* In sectors. */
-	uint32_t physical = (disk->back->physical ? disk->back->physical : PHYSICAL) / sector;
+	uint32_t sector = disk->back->sector, physical = disk->back->physical / sector;
 
 	put(c, VBLK_CFG_CAPACITY, 8, disk->back->size / BLK_SECTOR);
 	/* Header and status take two descriptors of a queue. */
@@ -195,12 +192,6 @@ struct options {
 	struct quota_limits limits;
 };
 
-static int wrong(const struct spec *s, const char *text)
-{
-	ray_snprintf(s->why, s->why_len, "%s", text);
-	return -RAY_EINVAL;
-}
-
 static int numbers_read(struct spec *s, struct options *o)
 {
 	int err = spec_size(s, "ram", &o->ram);
@@ -221,15 +212,15 @@ static int numbers_read(struct spec *s, struct options *o)
 static int options_check(const struct spec *s, const struct options *o, bool ram)
 {
 	if (ram + (o->module != NULL) + (o->dev != NULL) != 1)
-		return wrong(s, "one of ram=SIZE, module=NAME and dev=NAME says what is on it");
+		return spec_fail(s, -RAY_EINVAL, "one of ram=SIZE, module=NAME and dev=NAME says what is on it");
 	if (ram && (o->ram == 0 || o->ram % BLK_SECTOR || o->ram > BLK_SIZE_MAX))
-		return wrong(s, "ram: a multiple of 512 bytes, at most 4T");
+		return spec_fail(s, -RAY_EINVAL, "ram: a multiple of 512 bytes, at most 4T");
 	if (o->cow && !o->module)
-		return wrong(s, "cow is for a module; no other disk has something below");
+		return spec_fail(s, -RAY_EINVAL, "cow is for a module; no other disk has something below");
 	if (o->cow && o->read_only)
-		return wrong(s, "ro and cow exclude each other");
+		return spec_fail(s, -RAY_EINVAL, "ro and cow exclude each other");
 	if (o->serial && (strlen(o->serial) > VBLK_ID_LEN || *o->serial == '\0'))
-		return wrong(s, "serial: 1 to 20 characters");
+		return spec_fail(s, -RAY_EINVAL, "serial: 1 to 20 characters");
 	return 0;
 }
 
@@ -270,18 +261,17 @@ static int back_create(struct vattach *a, const struct options *o, struct blk_ba
 	return blk_thin_create(&init, out);
 }
 
-static void back_refused(const struct spec *s, const struct options *o, int err)
+static int back_refused(const struct spec *s, const struct options *o, int err)
 {
 	if (err == -RAY_ENOENT && o->dev)
-		ray_snprintf(s->why, s->why_len, "no disk is named '%s'; see `disk list`", o->dev);
-	else if (err == -RAY_ENOENT)
-		ray_snprintf(s->why, s->why_len, "no boot module is named '%s'", o->module);
-	else if (err == -RAY_EBUSY)
-		ray_snprintf(s->why, s->why_len, "'%s' is in use; see `disk list`", o->dev);
-	else if (err == -RAY_EINVAL)
-		ray_snprintf(s->why, s->why_len, "module '%s' is empty", o->module);
-	else
-		ray_snprintf(s->why, s->why_len, "%s", ray_strerror(err));
+		return spec_fail(s, err, "no disk is named '%s'; see `disk list`", o->dev);
+	if (err == -RAY_ENOENT)
+		return spec_fail(s, err, "no boot module is named '%s'", o->module);
+	if (err == -RAY_EBUSY)
+		return spec_fail(s, err, "'%s' is in use; see `disk list`", o->dev);
+	if (err == -RAY_EINVAL)
+		return spec_fail(s, err, "module '%s' is empty", o->module);
+	return err;
 }
 
 static int disk_open(struct vattach *a, const struct spec *s, const struct options *o)
@@ -292,9 +282,8 @@ static int disk_open(struct vattach *a, const struct spec *s, const struct optio
 	if (disk)
 		err = back_create(a, o, &disk->back);
 	if (err) {
-		back_refused(s, o, err);
 		kfree(disk);
-		return err;
+		return back_refused(s, o, err);
 	}
 	disk->read_only = o->read_only || disk->back->read_only;
 	disk->queues = o->queues ? (unsigned int)o->queues : MIN(a->vm->def.vcpus, QUEUES_DEFAULT);

@@ -203,22 +203,20 @@ static void reap(struct vblk_flights *fs, bool tell)
 		f = next;
 	}
 	while (first) {
-		bool ok = first->err == 0;
-
 		f = first;
 		first = f->next;
-		vhandler_done(&fs->b->v.attach->handler, f->verb, ok ? f->amount : 0, f->start, ok);
+		vblk_count(fs->b, f->verb, f->amount, f->start, f->err == 0);
 		if (tell)
-			virtq_put(fs->q, f->head, ok || f->in_len == 1 ? f->in_len : 0);
+			virtq_put(fs->q, f->head, vblk_used(f->in_len, f->err == 0));
 		flight_give(fs, f);
 	}
 }
 
 /* --- launching --- */
 
-static unsigned int data_segs(const struct virtq_chain *c, enum blk_op op)
+static unsigned int data_segs(const struct virtq_chain *c, enum block_op op)
 {
-	return op == BLK_READ ? c->in_count : op == BLK_WRITE ? c->out_count : 0;
+	return op == BLOCK_READ ? c->in_count : op == BLOCK_WRITE ? c->out_count : 0;
 }
 
 static void data_fill(struct flight *f, const struct virtq_chain *c, uint64_t len)
@@ -246,14 +244,10 @@ static void data_fill(struct flight *f, const struct virtq_chain *c, uint64_t le
 /* @r as the back end's request, before it is known where its data is. */
 static struct block_req request_of(const struct vblk *b, const struct vblk_req *r)
 {
-	static const enum block_op ops[] = {
-		[BLK_READ] = BLOCK_READ, [BLK_WRITE] = BLOCK_WRITE, [BLK_FLUSH] = BLOCK_FLUSH,
-		[BLK_DISCARD] = BLOCK_DISCARD, [BLK_ZERO] = BLOCK_ZERO,
-	};
-	bool data = r->op == BLK_READ || r->op == BLK_WRITE;
-	bool fua = r->op == BLK_WRITE && unlikely(vblk_writethrough(b));
+	bool data = r->op == BLOCK_READ || r->op == BLOCK_WRITE;
+	bool fua = r->op == BLOCK_WRITE && unlikely(vblk_writethrough(b));
 
-	return (struct block_req){.op = ops[r->op], .flags = fua ? BLOCK_F_FUA : 0,
+	return (struct block_req){.op = r->op, .flags = fua ? BLOCK_F_FUA : 0,
 				  .off = data ? r->off : 0, .len = data ? r->len : 0,
 				  .done = flight_done};
 }
@@ -275,9 +269,9 @@ static bool launch(struct vblk_flights *fs, struct vblk_req *r, const struct vir
 	f->head = c->head;
 	f->verb = r->verb;
 	f->range_count = f->range_at = 0;
-	if (r->op == BLK_READ || r->op == BLK_WRITE) {
+	if (r->op == BLOCK_READ || r->op == BLOCK_WRITE) {
 		data_fill(f, c, r->len);
-	} else if (r->op != BLK_FLUSH) {
+	} else if (r->op != BLOCK_FLUSH) {
 		f->range_count = r->range_count;
 		memcpy(f->range, r->range, r->range_count * sizeof(r->range[0]));
 	}
@@ -314,12 +308,7 @@ enum virtq_result vblk_flights_serve(struct vblk *b, struct virtq *q)
 		else if (s == VBLK_RUN && !launch(fs, r, c))
 			break; /* the next flight to end goes on here */
 	} while (s == VBLK_ANSWER || s == VBLK_RUN);
-	virtq_flush(q);
-	if (got <= 0)
-		return got == -RAY_EAGAIN ? VIRTQ_MORE : VIRTQ_IDLE;
-	if (s == VBLK_WAIT)
-		return virtq_wait_until(q, a.when);
-	return s == VBLK_MORE ? VIRTQ_MORE : VIRTQ_IDLE;
+	return vblk_turn_end(q, got, s, &a);
 }
 
 void vblk_flights_drain(struct vblk_flights *fs, bool tell)

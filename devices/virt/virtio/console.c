@@ -316,10 +316,8 @@ static int console_open(struct vattach *a, struct spec *s)
 	if (err || !a)
 		return err;
 	a->back = vcports_create(&ports);
-	if (!a->back) {
-		ray_snprintf(s->why, s->why_len, "%s", ray_strerror(-RAY_ENOMEM));
+	if (!a->back)
 		return -RAY_ENOMEM;
-	}
 	vhandler_limit(&a->handler, &limits);
 	return 0;
 }

@@ -206,9 +206,9 @@ static void quota_told(const struct virtio_dev *d)
 }
 
 /* A guest can reset and break its device as fast as it likes: the serial line is everybody's. */
-static bool may_tell(struct vattach *a)
+static bool may_tell(struct vattach *a, struct bucket *b)
 {
-	if (bucket_take(&a->told, rdtsc(), 1) == 0)
+	if (bucket_take(b, rdtsc(), 1) == 0)
 		return true;
 	a->untold++;
 	return false;
@@ -221,7 +221,7 @@ static void event_work(struct vio_work *w)
 	const char *vm = d->dev.vm->def.name, *name = d->attach->name;
 	char why[64];
 
-	if ((events & EVENT_BROKEN) && may_tell(d->attach)) {
+	if ((events & EVENT_BROKEN) && may_tell(d->attach, &d->attach->told_broken)) {
 		log_warn("device needs reset vm=%s device=%s why=\"%s\" untold=%lu", vm, name,
 			 d->broken_why, (unsigned long)d->attach->untold);
 		marker_print(MARKER_DEVICE_NEEDS_RESET, "vm=%s device=%s reason=%s", vm, name,
@@ -229,7 +229,7 @@ static void event_work(struct vio_work *w)
 	}
 	if (events & EVENT_QUOTA)
 		quota_told(d);
-	if ((events & EVENT_READY) && may_tell(d->attach))
+	if ((events & EVENT_READY) && may_tell(d->attach, &d->attach->told_ready))
 		marker_print(MARKER_DEVICE_READY, "vm=%s device=%s", vm, name);
 }
 

@@ -103,9 +103,8 @@ static int size_read(struct spec *s, struct vgpu *out)
 	if (x && side_read(text, (size_t)(x - text), &out->width) &&
 	    side_read(x + 1, strlen(x + 1), &out->height))
 		return 0;
-	ray_snprintf(s->why, s->why_len, "size: '%.32s' is not WIDTHxHEIGHT, each from %u to %u", text,
-		     SIDE_MIN, SIDE_MAX);
-	return -RAY_EINVAL;
+	return spec_fail(s, -RAY_EINVAL, "size: '%.32s' is not WIDTHxHEIGHT, each from %u to %u",
+			 text, SIDE_MIN, SIDE_MAX);
 }
 
 static int memory_read(struct spec *s, struct quota_limits *limits)
@@ -114,10 +113,8 @@ static int memory_read(struct spec *s, struct quota_limits *limits)
 
 	limits->bytes_in_use = MEMORY_DEFAULT;
 	err = spec_size(s, "memory", &limits->bytes_in_use);
-	if (!err && (limits->bytes_in_use < MIB(1) || limits->bytes_in_use > MEMORY_MAX)) {
-		ray_snprintf(s->why, s->why_len, "memory: from 1M to %uG", MEMORY_MAX_GIB);
-		err = -RAY_ERANGE;
-	}
+	if (!err && (limits->bytes_in_use < MIB(1) || limits->bytes_in_use > MEMORY_MAX))
+		return spec_fail(s, -RAY_ERANGE, "memory: from 1M to %uG", MEMORY_MAX_GIB);
 	return err;
 }
 
@@ -134,10 +131,8 @@ static int gpu_open(struct vattach *a, struct spec *s)
 	if (err || !a)
 		return err;
 	back = kzalloc(sizeof(*back), MEM_VDEV);
-	if (!back) {
-		ray_snprintf(s->why, s->why_len, "%s", ray_strerror(-RAY_ENOMEM));
+	if (!back)
 		return -RAY_ENOMEM;
-	}
 	*back = shape;
 	a->back = back;
 	vhandler_limit(&a->handler, &limits);

@@ -387,8 +387,8 @@ static int role_read(struct spec *s, enum vinput_role *out)
 	}
 	if (named <= 1)
 		return 0;
-	ray_snprintf(s->why, s->why_len, "one of keyboard, tablet and mouse; give each its own line");
-	return -RAY_EINVAL;
+	return spec_fail(s, -RAY_EINVAL,
+			 "one of keyboard, tablet and mouse; give each its own line");
 }
 
 static int input_open(struct vattach *a, struct spec *s)
@@ -403,10 +403,8 @@ static int input_open(struct vattach *a, struct spec *s)
 	if (err || !a)
 		return err;
 	back = kzalloc(sizeof(*back), MEM_VDEV);
-	if (!back) {
-		ray_snprintf(s->why, s->why_len, "%s", ray_strerror(-RAY_ENOMEM));
+	if (!back)
 		return -RAY_ENOMEM;
-	}
 	back->role = role;
 	a->back = back;
 	vhandler_limit(&a->handler, &limits);

@@ -309,15 +309,11 @@ static int options_parse(struct spec *s, struct options *o)
 	const char *mac = spec_text(s, "mac");
 	int err = switch_parse(s, &o->sw);
 
-	if (err) {
-		ray_snprintf(s->why, s->why_len, "there is no switch");
-		return err;
-	}
+	if (err)
+		return spec_fail(s, err, "there is no switch");
 	if (mac &&
-	    (net_mac_parse(mac, strlen(mac), &o->mac) || o->mac == 0 || o->mac & NET_MAC_GROUP)) {
-		ray_snprintf(s->why, s->why_len, "mac: '%.32s' is no address of a station", mac);
-		return -RAY_EINVAL;
-	}
+	    (net_mac_parse(mac, strlen(mac), &o->mac) || o->mac == 0 || o->mac & NET_MAC_GROUP))
+		return spec_fail(s, -RAY_EINVAL, "mac: '%.32s' is no address of a station", mac);
 	err = spec_rate(s, "rate", &o->rate);
 	if (err)
 		return err;
@@ -347,10 +343,10 @@ static int back_open(struct vattach *a, const struct spec *s, const struct optio
 		.link_changed = vnet_link_changed,
 	};
 	struct vnet_back *back = kzalloc(sizeof(*back), MEM_VDEV);
-	int err = -RAY_ENOMEM;
+	int err;
 
 	if (!back)
-		goto fail;
+		return -RAY_ENOMEM;
 	back->attach = a;
 	back->pairs = o->queues ? (unsigned int)o->queues : MIN(a->vm->def.vcpus, VNET_PAIRS_MAX);
 	back->port.ops = &port_ops;
@@ -364,10 +360,7 @@ static int back_open(struct vattach *a, const struct spec *s, const struct optio
 		return 0;
 	a->back = NULL;
 	kfree(back);
-fail:
-	ray_snprintf(s->why, s->why_len, err == -RAY_EEXIST ? "another port has its MAC address" : "%s",
-		     ray_strerror(err));
-	return err;
+	return err == -RAY_EEXIST ? spec_fail(s, err, "another port has its MAC address") : err;
 }
 
 static int vnet_open(struct vattach *a, struct spec *s)

@@ -55,10 +55,8 @@ int vsock_create(const struct vm *vm, uint64_t cid, struct vsock **out, char *wh
 	char owner[VM_NAME_MAX];
 	bool taken;
 
-	if (!vs) {
-		ray_snprintf(why, why_len, "%s", ray_strerror(-RAY_ENOMEM));
+	if (!vs)
 		return -RAY_ENOMEM;
-	}
 	spin_lock_init(&vs->lock, LOCK_ORDER_VBACK);
 	list_init(&vs->streams);
 	list_init(&vs->over);
