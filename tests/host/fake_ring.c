@@ -27,7 +27,7 @@
 
 #define GUEST_FIRST  0x10000u
 #define TABLES       16u
-#define TABLE_DESCS  260u /* more than a queue may have, for who wants to be wrong */
+#define TABLE_DESCS  520u /* more than a queue may have, for who wants to be wrong */
 
 static uint64_t guest_next;
 

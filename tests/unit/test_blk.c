@@ -93,6 +93,12 @@ static void test_configuration(void **state)
 	fake_config_write(d, VBLK_CFG_WRITEBACK, 1, 0);
 	fake_common_write(d, FAKE_STATUS, 1, 0);
 	assert_int_equal(fake_config_read(d, VBLK_CFG_WRITEBACK, 1), 1);
+	/* A request of so many pieces, with its header and status, fits each queue. */
+	for (uint16_t i = 0; i < 3; i++) {
+		fake_common_write(d, FAKE_Q_SELECT, 2, i);
+		assert_int_equal(fake_common_read(d, FAKE_Q_SIZE, 2),
+				 fake_config_read(d, VBLK_CFG_SEG_MAX, 4) + 2);
+	}
 	/* Not the driver's to write without the feature. */
 	assert_true(fake_driver_start(d, VIRTIO_BLK_F_FLUSH, rings, 1, QSIZE));
 	fake_config_write(d, VBLK_CFG_WRITEBACK, 1, 0);
@@ -189,6 +195,25 @@ static void test_any_layout(void **state)
 	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
 	read_all(3, 512);
 	assert_bytes(0x5a, 512);
+}
+
+/* As many pieces as SEG_MAX allows, of which no two lie side by side. */
+static void test_longest_request(void **state)
+{
+	static struct fake_buf b[VBLK_QUEUE_SIZE];
+
+	(void)state;
+	attach("ram=1M", ALL);
+	header(VIRTIO_BLK_T_OUT, 0);
+	b[0] = (struct fake_buf){hdr, 16, false};
+	for (unsigned int i = 1; i < VBLK_QUEUE_SIZE - 1; i++)
+		b[i] = (struct fake_buf){buf + (i * 2 % 8) * 512, 512, false};
+	b[VBLK_QUEUE_SIZE - 1] = (struct fake_buf){status, 1, true};
+	fake_ring_add_indirect(r, b, VBLK_QUEUE_SIZE);
+	fake_ring_kick(r);
+	fake_io_run(vm);
+	assert_false(d->broken);
+	assert_int_equal(status_byte(), VIRTIO_BLK_S_OK);
 }
 
 static void test_other_requests(void **state)
@@ -509,6 +534,7 @@ int main(void)
 		T(configuration),
 		T(read_and_write),
 		T(any_layout),
+		T(longest_request),
 		T(other_requests),
 		T(refused_ranges),
 		T(refused_shapes),

@@ -159,7 +159,8 @@ static int blk_create(struct vattach *a, struct virtio_dev **out)
 {
 	struct vblk_disk *disk = a->back;
 	const struct virtio_init init = {.ops = &blk_ops, .attach = a, .features = features(disk),
-					 .config_size = VBLK_CFG_SIZE, .queues = disk->queues};
+					 .config_size = VBLK_CFG_SIZE, .queues = disk->queues,
+					 .queue_size = VBLK_QUEUE_SIZE};
 	struct vblk *b = kzalloc(sizeof(*b), MEM_VDEV);
 	int err;
 

@@ -349,12 +349,14 @@ static void queues_free(struct virtio_dev *d)
 
 static int queues_create(struct virtio_dev *d, const struct virtio_init *init)
 {
+	uint16_t same = init->queue_size ? init->queue_size : QUEUE_SIZE;
+
 	d->queue = kcalloc(init->queues, sizeof(*d->queue), MEM_VDEV);
 	if (!d->queue)
 		return -RAY_ENOMEM;
 	for (; d->queue_count < init->queues; d->queue_count++) {
 		uint16_t i = (uint16_t)d->queue_count;
-		uint16_t size = init->queue_sizes ? init->queue_sizes[i] : QUEUE_SIZE;
+		uint16_t size = init->queue_sizes ? init->queue_sizes[i] : same;
 
 		if (virtq_init(&d->queue[i], d, i, size)) {
 			queues_free(d);

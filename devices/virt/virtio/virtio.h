@@ -148,7 +148,8 @@ struct virtio_init {
 	uint64_t features;      /* offered besides the core's own */
 	uint32_t config_size;   /* bytes; d->config is filled by the caller before plug */
 	unsigned int queues;
-	const uint16_t *queue_sizes; /* one each, or NULL: 256 */
+	const uint16_t *queue_sizes; /* one each, or NULL: all have queue_size */
+	uint16_t queue_size;         /* 0: 256 */
 };
 
 /**

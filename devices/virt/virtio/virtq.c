@@ -307,7 +307,7 @@ static __force_inline int chain_end(const struct walk *w, uint16_t head)
 	if (unlikely(too_long(w)))
 		return broken(w->q, "chain longer than 4 GiB");
 	c->head = head;
-	c->descs = (uint16_t)(w->q->size - w->budget);
+	c->descs = (uint16_t)(w->q->size_max - w->budget);
 	c->out_count = (uint16_t)(in - c->seg);
 	c->in_count = (uint16_t)(w->seg - in);
 	c->out_len = (uint32_t)w->out_len;
@@ -319,11 +319,13 @@ static __force_inline int chain_end(const struct walk *w, uint16_t head)
  * A chain, of whose first descriptor @addr and @rest have been read already. @table: it is an
  * indirect one, which mostly are long; looking out for what is alike costs a short chain more
  * than it saves.
+ * A chain may be as long as the device's queue (2.7.5.3.1), also where the driver made the queue
+ * shorter: Linux' drivers then go on by the device's own limits.
  */
 static __force_inline int walk(struct virtq *q, uint16_t head, const ring64 *fixed, uint64_t addr,
 			       uint64_t rest, bool table)
 {
-	struct walk w = {.q = q, .budget = q->size, .seg = q->chain.seg, .table = q->desc,
+	struct walk w = {.q = q, .budget = q->size_max, .seg = q->chain.seg, .table = q->desc,
 			 .fixed = fixed, .entries = q->size};
 	struct desc d = desc_make(addr, rest);
 	uint32_t kind = 0; /* of the one before */
