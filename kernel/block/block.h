@@ -242,6 +242,15 @@ void block_trouble(struct block_dev *dev);
  */
 void block_cmd_done(struct block_cmd *c, int err);
 
+/**
+ * The device has room again though nothing of it has ended: it had -RAY_EAGAIN from submit() for
+ * another reason. Context: any but NMI, no lock that submit() takes.
+ */
+void block_room(struct block_dev *dev);
+
+/** Text of fixed length that a device says of itself, filled up with spaces: what prints of it. */
+void block_text_take(char *out, size_t out_len, const uint8_t *p, size_t len);
+
 /** Start the layer. Context: init, before drivers are bound. */
 int __must_check block_init(void);
 /**

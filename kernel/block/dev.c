@@ -297,6 +297,17 @@ static int enter(struct block_dev *dev, const struct block_init *init)
 	return err;
 }
 
+void block_text_take(char *out, size_t out_len, const uint8_t *p, size_t len)
+{
+	size_t n = MIN(len, out_len - 1);
+
+	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\0'))
+		n--;
+	for (size_t i = 0; i < n; i++)
+		out[i] = p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '?';
+	out[n] = '\0';
+}
+
 int block_publish(const struct block_init *init, struct block_dev **out)
 {
 	struct block_dev *dev;

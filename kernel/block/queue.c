@@ -377,6 +377,15 @@ void block_queue_go(struct block_queue *q)
 	run(q, flags);
 }
 
+void block_room(struct block_dev *dev)
+{
+	struct block_queue *q = dev->queue;
+	uint64_t flags = spin_lock_irqsave(&q->lock);
+
+	q->full = false;
+	run(q, flags);
+}
+
 /* The next request that nothing of is under way, to end with the queue's error. */
 static struct block_req *request_kill(struct block_queue *q)
 {

@@ -47,83 +47,120 @@ def disk_image(path):
     return path
 
 
-@pytest.fixture(scope="module")
-def nvme(tmp_path_factory):
-    return disk_image(tmp_path_factory.mktemp("disks") / "nvme.img")
+# Names of disks and of their second partition: what each of them is below.
+DISKS = {"nvme0n1": "nvme0n1p2", "sda": "sda2"}
+BAD_SECTOR = 4096  # of sdb
 
 
 @pytest.fixture(scope="module")
-def shell(boot, nvme, tmp_path_factory):
+def disk_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("disks")
+    files = {name: disk_image(folder / f"{name}.img") for name in DISKS}
+    files["sdb"] = folder / "sdb.img"
+    files["sdb"].write_bytes(b"\x5a" * (4 * MIB))
+    return files
+
+
+@pytest.fixture(scope="module")
+def shell(boot, disk_files, tmp_path_factory):
     iso = build_image(tmp_path_factory.mktemp("iso"), [], CONF,
                       [images.CLOUD_KERNEL, images.INITRD, images.TOOLS])
-    extra = ["-drive", f"if=none,id=n0,format=raw,cache=writeback,file={nvme}",
-             "-device", "nvme,drive=n0,serial=NV-1"]
-    shell = Shell(boot("disks", iso=iso, cpus=SMP, memory=2048, extra=extra)).wait_ready()
-    return shell
+    extra = []
+    for name, device in (("nvme0n1", "nvme,serial=NV-1"), ("sda", "ide-hd,bus=ide.0,serial=AH-1")):
+        extra += ["-drive", f"if=none,id={name},format=raw,cache=writeback,discard=unmap,"
+                  f"file={disk_files[name]}", "-device", f"{device},drive={name}"]
+    extra += ["-blockdev", f"driver=blkdebug,node-name=bad,image.driver=file,"
+              f"image.filename={disk_files['sdb']},inject-error.0.event=none,inject-error.0.iotype=read,"
+              f"inject-error.0.errno=5,inject-error.0.sector={BAD_SECTOR}",
+              "-device", "ide-hd,bus=ide.1,drive=bad,serial=AH-2"]
+    return Shell(boot("disks", iso=iso, cpus=SMP, memory=2048, extra=extra)).wait_ready()
 
 
 def test_disks_and_their_partitions(shell, show):
     show(shell.ok("disk list"))
     disks = {row["name"]: row for row in shell.listing("disk list")}
-    assert list(disks) == ["nvme0n1", "nvme0n1p1", "nvme0n1p2"]
+    assert list(disks) == ["nvme0n1", "nvme0n1p1", "nvme0n1p2", "sda", "sda1", "sda2", "sdb"]
     assert disks["nvme0n1"]["model"] == "QEMU NVMe Ctrl" and disks["nvme0n1"]["serial"] == "NV-1"
-    assert disks["nvme0n1"]["size"] == (PART_MIB + 34) * MIB
-    assert disks["nvme0n1p2"]["size"] == PART_MIB * MIB
-    parts = shell.listing("disk part nvme0n1")
+    assert disks["sda"]["model"] == "QEMU HARDDISK" and disks["sda"]["serial"] == "AH-1"
+    assert shell.run("disk info nvme9").text == "error: no disk is named 'nvme9'; see `disk list`"
+
+
+@pytest.mark.parametrize("disk", DISKS)
+def test_one_disk(shell, show, disk):
+    disks = {row["name"]: row for row in shell.listing("disk list")}
+    assert disks[disk]["size"] == (PART_MIB + 34) * MIB
+    assert disks[DISKS[disk]]["size"] == PART_MIB * MIB
+    parts = shell.listing(f"disk part {disk}")
     assert [(p["number"], p["type"], p["name"]) for p in parts] == [
         (1, "rayos", "store a"), (2, "linux", "für Gäste")]
-    assert re.search("45 46 49 20 50 41 52 54 +EFI PART", shell.ok("disk dump nvme0n1 512 8"))
-    assert shell.run("disk info nvme9").text == "error: no disk is named 'nvme9'; see `disk list`"
-    for example in ("disk info nvme0n1", "disk part nvme0n1", "disk dump nvme0n1 0 64",
-                    "disk smart nvme0n1"):
-        show(shell.ok(example))
-    health = shell.run("disk smart nvme0n1 --json").json
-    assert health["failing"] is False and 0 < int(health["celsius"]) < 100
-    info = shell.run("disk info nvme0n1 --json").json
+    assert re.search("45 46 49 20 50 41 52 54 +EFI PART", shell.ok(f"disk dump {disk} 512 8"))
+    for example in ("info {}", "part {}", "dump {} 0 64", "smart {}"):
+        show(shell.ok("disk " + example.format(disk)))
+    health = shell.run(f"disk smart {disk} --json").json
+    assert health["failing"] is False
+    info = shell.run(f"disk info {disk} --json").json
     assert info["errors"] == 0 and info["read_ops"] > 0 and info["in_flight"] == 0
 
 
-def test_a_partition_as_a_guests_disk(shell, show):
-    shell.ok("vm start linux", 60)
-    with Guest(shell, "linux", booting=True) as guest:
-        guest.ready()
-    assert shell.run("vm attach linux disk dev=nvme0n1p9").status
-    shell.ok("vm attach linux disk dev=nvme0n1p2,serial=part", 60)
-    assert "in use" in shell.run("vm attach linux disk dev=nvme0n1").text
+def test_a_sector_that_cannot_be_read(shell, show):
+    bad = shell.run(f"disk dump sdb {BAD_SECTOR * 512} 16")
+    show(bad.text)
+    assert bad.status and "input/output error" in bad.text.lower()
+    for sector in (0, BAD_SECTOR - 1, BAD_SECTOR + 1):
+        assert "5a 5a 5a 5a" in shell.ok(f"disk dump sdb {sector * 512} 16")
+    info = shell.run("disk info sdb --json").json
+    assert info["errors"] == 1 and info["state"] == "live"
+
+
+@pytest.mark.parametrize("disk", DISKS)
+def test_a_partition_as_a_guests_disk(shell, show, disk):
+    part = DISKS[disk]
+    if disk == next(iter(DISKS)):
+        shell.ok("vm start linux", 60)
+        with Guest(shell, "linux", booting=True) as guest:
+            guest.ready()
+    assert shell.run(f"vm attach linux disk dev={part}9").status
+    shell.ok(f"vm attach linux disk dev={part},serial={part}", 60)
+    assert "in use" in shell.run(f"vm attach linux disk dev={disk}").text
     with Guest(shell, "linux") as guest:
-        guest.ok("until disk part; do sleep 0.2; done", 60)
-        guest.ok("mkfs.ext4 -q $(disk part) && mkdir -p /mnt && mount $(disk part) /mnt", 300)
+        guest.ok(f"until disk {part}; do sleep 0.2; done", 60)
+        guest.ok(f"mkfs.ext4 -q $(disk {part}) && mkdir -p /mnt && mount $(disk {part}) /mnt", 300)
         said = guest.ok(FIO, FIO_TIMEOUT)
         show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
         assert "err= 0" in said
         guest.ok("sync; fstrim -v /mnt; echo 3 >/proc/sys/vm/drop_caches", 300)
         assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
-        guest.ok("umount /mnt && e2fsck -fn $(disk part)", 300)
+        guest.ok(f"umount /mnt && e2fsck -fn $(disk {part})", 300)
         assert not guest.problems()
-    show(shell.ok("disk info nvme0n1p2"))
+    info = shell.run(f"disk info {part} --json").json
+    show(shell.ok(f"disk info {part}"))
+    assert info["discard_ops"] > 0 and info["flush_ops"] > 0 and info["errors"] == 0
 
 
-def test_rebuilt_in_the_middle(shell):
+@pytest.mark.parametrize("disk", DISKS)
+def test_rebuilt_in_the_middle(shell, disk):
     with Guest(shell, "linux") as guest:
-        guest.ok("mount $(disk part) /mnt")
+        guest.ok(f"mount $(disk {DISKS[disk]}) /mnt")
         job = guest.spawn(FIO)
     shell.ok("vm rebuild linux", 60)
     with Guest(shell, "linux") as guest:
         done = guest.join(job, FIO_TIMEOUT)
         assert done.status == 0 and "err= 0" in done.text, done.text
-        guest.ok("umount /mnt && e2fsck -fn $(disk part)", 300)
+        guest.ok(f"umount /mnt && e2fsck -fn $(disk {DISKS[disk]})", 300)
         assert not guest.problems()
 
 
-def test_it_is_free_again(shell, nvme):
-    info = shell.run("disk info nvme0n1 --json").json
-    assert info["errors"] == 0 and info["timeouts"] == 0
+def test_they_are_free_again(shell, disk_files):
+    for disk in DISKS:
+        info = shell.run(f"disk info {disk} --json").json
+        assert info["errors"] == 0 and info["timeouts"] == 0
     shell.ok("vm kill linux", 60)
     deadline = time.monotonic() + 60
-    while shell.listing("disk list")[2]["used_by"] != "-":
+    while any(row["used_by"] != "-" for row in shell.listing("disk list")):
         assert time.monotonic() < deadline, "still in use"
         time.sleep(0.5)
     shell.machine.stop()
-    with open(nvme, "rb") as image:
-        image.seek(32 * MIB)
-        assert image.read(2048)[1080:1082] == b"\x53\xef"  # ext4's magic
+    for disk in DISKS:
+        with open(disk_files[disk], "rb") as image:
+            image.seek(32 * MIB)
+            assert image.read(2048)[1080:1082] == b"\x53\xef"  # ext4's magic

@@ -22,8 +22,7 @@
 #include "devices/host/nvme/nvme.h"
 #include "kernel/block/block_priv.h"
 #include "kernel/lib/unaligned.h"
-#include "kernel/pci/pci.h"
-#include "tests/host/fake_disk.h"
+#include "tests/host/fake_driver.h"
 
 #define DISK_SIZE MIB(1)
 #define QUEUES    (NVME_QUEUES_MAX + 1u)
@@ -39,69 +38,15 @@ static struct {
 	struct ring ring[QUEUES];
 	uint8_t data[DISK_SIZE];
 	/* What is wrong with it. */
-	bool gone, never_ready, silent, bad_cid, bad_sq;
+	bool gone, never_ready, silent, bad_cid, bad_sq, other_commands;
 	unsigned int fail_count;
 	uint16_t status;
 	uint8_t lbads;
 	unsigned int done[256], resets;
 } ctrl;
 
-static struct pci_dev pci = {.bar = {{.base = 1, .size = 0x4000}}};
-static struct {
-	irq_fn fn;
-	void *arg;
-} irqs[QUEUES];
-static bool master, stop;
+static bool stop;
 static struct thread *controller;
-
-/* --- PCI --- */
-
-void *pci_bar_map(const struct pci_dev *d, unsigned int bar, enum vmap_cache cache)
-{
-	(void)d;
-	(void)bar;
-	(void)cache;
-	return &ctrl;
-}
-
-void vunmap(void *va)
-{
-	assert_ptr_equal(va, &ctrl);
-}
-
-void pci_master_set(const struct pci_dev *d, bool on)
-{
-	(void)d;
-	master = on;
-}
-
-unsigned int pci_irq_count(const struct pci_dev *d)
-{
-	(void)d;
-	return QUEUES;
-}
-
-int pci_irq_request(struct pci_dev *d, unsigned int index, unsigned int cpu, irq_fn fn, void *arg,
-		    const char *name)
-{
-	(void)d;
-	(void)cpu;
-	(void)name;
-	irqs[index].fn = fn;
-	irqs[index].arg = arg;
-	return 0;
-}
-
-void pci_irq_release_all(struct pci_dev *d)
-{
-	(void)d;
-	memset(irqs, 0, sizeof(irqs));
-}
-
-void page_free(hpa_t page, unsigned int order)
-{
-	page_free_dirty(page, order);
-}
 
 /* --- registers --- */
 
@@ -112,7 +57,7 @@ uint64_t fake_mmio_read(const void *base, uint32_t off, unsigned int size)
 		return size == 4 ? UINT32_MAX : UINT64_MAX;
 	switch (off) {
 	case NVME_CAP: /* 64 entries, 1 s, NVM commands, doorbells 4 bytes apart */
-		return 63 | 2ull << 24 | 1ull << 37;
+		return 63 | 2ull << 24 | (ctrl.other_commands ? 0 : 1ull << 37);
 	case NVME_CSTS:
 		return ctrl.csts;
 	default:
@@ -152,14 +97,9 @@ void fake_mmio_write(void *base, uint32_t off, unsigned int size, uint64_t v)
 
 /* --- commands --- */
 
-static void *memory(uint64_t addr)
-{
-	return (void *)(uintptr_t)addr;
-}
-
 static void identify(const struct nvme_sqe *e)
 {
-	uint8_t *p = memory(e->prp1);
+	uint8_t *p = fake_memory(e->prp1);
 
 	memset(p, 0, 4096);
 	if (e->cdw10 == NVME_IDENTIFY_CONTROLLER) {
@@ -207,7 +147,7 @@ static void transfer(const struct nvme_sqe *e)
 {
 	uint64_t off = (e->cdw10 | (uint64_t)e->cdw11 << 32) << ctrl.lbads;
 	uint64_t left = (uint64_t)((e->cdw12 & 0xffff) + 1) << ctrl.lbads, at = e->prp1;
-	const uint64_t *list = memory(e->prp2);
+	const uint64_t *list = fake_memory(e->prp2);
 	bool has_list = left > 2 * 4096 - e->prp1 % 4096;
 
 	assert_true(off + left <= DISK_SIZE);
@@ -215,9 +155,9 @@ static void transfer(const struct nvme_sqe *e)
 		uint64_t here = MIN(left, 4096 - at % 4096);
 
 		if (e->opcode == NVME_READ)
-			memcpy(memory(at), ctrl.data + off, here);
+			memcpy(fake_memory(at), ctrl.data + off, here);
 		else
-			memcpy(ctrl.data + off, memory(at), here);
+			memcpy(ctrl.data + off, fake_memory(at), here);
 		off += here;
 		left -= here;
 		at = has_list ? list[n] : e->prp2;
@@ -227,7 +167,7 @@ static void transfer(const struct nvme_sqe *e)
 
 static void io(const struct nvme_sqe *e)
 {
-	const struct nvme_dsm_range *r = memory(e->prp1);
+	const struct nvme_dsm_range *r = fake_memory(e->prp1);
 	uint64_t off = (e->cdw10 | (uint64_t)e->cdw11 << 32) << ctrl.lbads;
 
 	ctrl.done[e->opcode]++;
@@ -243,7 +183,7 @@ static void io(const struct nvme_sqe *e)
 static void answer(unsigned int id, const struct nvme_sqe *e, uint32_t result, uint16_t status)
 {
 	struct ring *r = &ctrl.ring[id];
-	struct nvme_cqe *c = (struct nvme_cqe *)memory(r->cq) + r->cq_tail;
+	struct nvme_cqe *c = (struct nvme_cqe *)fake_memory(r->cq) + r->cq_tail;
 
 	*c = (struct nvme_cqe){.result = result, .sq_id = (uint16_t)id, .cid = e->cid,
 			       .status = (uint16_t)(status | r->phase)};
@@ -263,11 +203,10 @@ static void serve(unsigned int id)
 	bool any = false;
 
 	while (r->sq && r->sq_head != r->sq_tail && !(id > 0 && ctrl.silent)) {
-		const struct nvme_sqe e = ((struct nvme_sqe *)memory(r->sq))[r->sq_head];
+		const struct nvme_sqe e = ((struct nvme_sqe *)fake_memory(r->sq))[r->sq_head];
 		uint32_t result = 0;
 		uint16_t status = 0;
 
-		assert_true(master);
 		r->sq_head = r->sq_head + 1 == r->depth ? 0 : r->sq_head + 1;
 		if (id > 0 && ctrl.fail_count > 0) {
 			ctrl.fail_count--;
@@ -280,8 +219,8 @@ static void serve(unsigned int id)
 		answer(id, &e, result, status);
 		any = true;
 	}
-	if (any && irqs[id].fn)
-		irqs[id].fn(irqs[id].arg);
+	if (any)
+		fake_irq(id);
 }
 
 static void controller_thread(void *arg)
@@ -297,13 +236,7 @@ static void controller_thread(void *arg)
 
 /* --- tests --- */
 
-extern const struct pci_driver *const __start_rayos_pci_drivers[];
 static struct block_dev *dev;
-
-static const struct pci_driver *driver(void)
-{
-	return __start_rayos_pci_drivers[0];
-}
 
 static int setup(void **state)
 {
@@ -312,6 +245,9 @@ static int setup(void **state)
 	(void)state;
 	memset(&ctrl, 0, sizeof(ctrl));
 	ctrl.lbads = 9;
+	fake_regs = &ctrl;
+	fake_pci.bar[0].size = 0x4000;
+	fake_irq_count = QUEUES;
 	stop = false;
 	assert_int_equal(block_init(), 0);
 	assert_int_equal(thread_create(&controller, "controller", controller_thread, NULL, &attr), 0);
@@ -320,7 +256,7 @@ static int setup(void **state)
 
 static void plug(void)
 {
-	assert_int_equal(driver()->probe(&pci), 0);
+	assert_int_equal(fake_driver()->probe(&fake_pci), 0);
 	fake_threads_run();
 	dev = block_get("nvme0n1");
 	assert_non_null(dev);
@@ -332,7 +268,7 @@ static int teardown(void **state)
 	if (dev) {
 		block_put(dev);
 		dev = NULL;
-		driver()->remove(&pci);
+		fake_driver()->remove(&fake_pci);
 	}
 	stop = true;
 	thread_join(controller);
@@ -480,8 +416,24 @@ static void test_never_ready(void **state)
 {
 	(void)state;
 	ctrl.never_ready = true;
-	assert_int_equal(driver()->probe(&pci), -RAY_ETIMEDOUT);
-	assert_false(master);
+	assert_int_equal(fake_driver()->probe(&fake_pci), -RAY_ETIMEDOUT);
+	assert_false(fake_master);
+}
+
+/* Nothing that was there before the failure is left or freed twice. */
+static void test_not_one_of_ours(void **state)
+{
+	(void)state;
+	fake_pci.bar[0].size = 0x800;
+	assert_int_equal(fake_driver()->probe(&fake_pci), -RAY_ENODEV);
+	fake_pci.bar[0].size = 0;
+	assert_int_equal(fake_driver()->probe(&fake_pci), -RAY_ENODEV);
+	fake_pci.bar[0].size = 0x4000;
+	ctrl.other_commands = true;
+	assert_int_equal(fake_driver()->probe(&fake_pci), -RAY_ENOSYS);
+	ctrl.other_commands = false;
+	fake_irq_count = 1;
+	assert_int_equal(fake_driver()->probe(&fake_pci), -RAY_ENOSYS);
 }
 
 static void test_odd_blocks(void **state)
@@ -501,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_silence_and_nonsense, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pulled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_ready, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_one_of_ours, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_odd_blocks, setup, teardown),
 	};
 

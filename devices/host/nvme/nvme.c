@@ -20,25 +20,13 @@
 
 /* --- identification --- */
 
-/* Text of fixed length, filled with spaces, whatever else may be in it. */
-static void text_take(char *out, size_t out_len, const uint8_t *p, size_t len)
-{
-	size_t n = MIN(len, out_len - 1);
-
-	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\0'))
-		n--;
-	for (size_t i = 0; i < n; i++)
-		out[i] = p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '?';
-	out[n] = '\0';
-}
-
 static void controller_take(struct nvme *c, const uint8_t *id)
 {
 	uint8_t mdts = id[NVME_ID_MDTS];
 
-	text_take(c->ident.serial, sizeof(c->ident.serial), id + NVME_ID_SERIAL, 20);
-	text_take(c->ident.model, sizeof(c->ident.model), id + NVME_ID_MODEL, 40);
-	text_take(c->ident.firmware, sizeof(c->ident.firmware), id + NVME_ID_FIRMWARE, 8);
+	block_text_take(c->ident.serial, sizeof(c->ident.serial), id + NVME_ID_SERIAL, 20);
+	block_text_take(c->ident.model, sizeof(c->ident.model), id + NVME_ID_MODEL, 40);
+	block_text_take(c->ident.firmware, sizeof(c->ident.firmware), id + NVME_ID_FIRMWARE, 8);
 	c->ident.driver = "nvme";
 	c->dsm = (load16(id + NVME_ID_ONCS) & NVME_ONCS_DSM) != 0;
 	c->zeroes = (load16(id + NVME_ID_ONCS) & NVME_ONCS_ZEROES) != 0;
