@@ -48,7 +48,7 @@ static void limits_hold(const struct vattach *a)
 			abort();
 		if (q->enabled && !(d->status & VIRTIO_S_DRIVER_OK))
 			abort();
-		if (q->vector != VIRTQ_NO_VECTOR && q->vector >= d->msix.count)
+		if (q->vector != VIRTIO_NO_VECTOR && q->vector >= d->msix.count)
 			abort();
 	}
 }

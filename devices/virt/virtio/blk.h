@@ -13,64 +13,10 @@
 
 #define VBLK_QUEUES_MAX 16u
 #define VBLK_QUEUE_SIZE 512u /* 1 MiB of scattered pages is one request */
-#define VBLK_ID_LEN     20u /* of the serial number (5.2.6) */
 
 /* Discard and write-zeroes: ranges in a request, sectors in a range. */
 #define VBLK_RANGES_MAX        16u
 #define VBLK_RANGE_SECTORS_MAX (GIB(1) / BLK_SECTOR)
-
-/* Feature bits (5.2.3). */
-#define VIRTIO_BLK_F_SEG_MAX      BIT(2)
-#define VIRTIO_BLK_F_RO           BIT(5)
-#define VIRTIO_BLK_F_BLK_SIZE     BIT(6)
-#define VIRTIO_BLK_F_FLUSH        BIT(9)
-#define VIRTIO_BLK_F_TOPOLOGY     BIT(10)
-#define VIRTIO_BLK_F_CONFIG_WCE   BIT(11)
-#define VIRTIO_BLK_F_MQ           BIT(12)
-#define VIRTIO_BLK_F_DISCARD      BIT(13)
-#define VIRTIO_BLK_F_WRITE_ZEROES BIT(14)
-
-/* Configuration (5.2.4), offsets. */
-#define VBLK_CFG_CAPACITY         0u
-#define VBLK_CFG_SEG_MAX          12u
-#define VBLK_CFG_BLK_SIZE         20u
-#define VBLK_CFG_TOPOLOGY         24u
-#define VBLK_CFG_WRITEBACK        32u
-#define VBLK_CFG_NUM_QUEUES       34u
-#define VBLK_CFG_MAX_DISCARD      36u
-#define VBLK_CFG_MAX_DISCARD_SEG  40u
-#define VBLK_CFG_DISCARD_ALIGN    44u
-#define VBLK_CFG_MAX_ZEROES       48u
-#define VBLK_CFG_MAX_ZEROES_SEG   52u
-#define VBLK_CFG_ZEROES_MAY_UNMAP 56u
-#define VBLK_CFG_SIZE             60u
-
-/* Request types and what they are answered with (5.2.6). */
-enum vblk_type {
-	VIRTIO_BLK_T_IN = 0,
-	VIRTIO_BLK_T_OUT = 1,
-	VIRTIO_BLK_T_FLUSH = 4,
-	VIRTIO_BLK_T_GET_ID = 8,
-	VIRTIO_BLK_T_DISCARD = 11,
-	VIRTIO_BLK_T_WRITE_ZEROES = 13,
-};
-#define VIRTIO_BLK_S_OK     0u
-#define VIRTIO_BLK_S_IOERR  1u
-#define VIRTIO_BLK_S_UNSUPP 2u
-
-struct vblk_header {
-	uint32_t type, reserved;
-	uint64_t sector;
-};
-BUILD_ASSERT(sizeof(struct vblk_header) == 16, "struct virtio_blk_req, 5.2.6");
-
-/* A range of a discard or write-zeroes request, as the driver writes it. */
-#define VBLK_RANGE_UNMAP 1u
-struct vblk_range {
-	uint64_t sector;
-	uint32_t sectors, flags;
-};
-BUILD_ASSERT(sizeof(struct vblk_range) == 16, "struct virtio_blk_discard_write_zeroes");
 
 /* The attachment's back end: over resets and rebuilds of the device. */
 struct vblk_disk {

@@ -281,7 +281,7 @@ void virtio_dev_reset(struct virtio_dev *d)
 	d->features = d->driver_features = 0;
 	d->feature_select = d->driver_feature_select = 0;
 	d->queue_select = 0;
-	d->config_vector = VIRTQ_NO_VECTOR;
+	d->config_vector = VIRTIO_NO_VECTOR;
 	d->isr = 0;
 	d->broken = false;
 	d->status = 0;
@@ -380,7 +380,7 @@ int virtio_dev_init(struct virtio_dev *d, struct vm *vm, const struct virtio_ini
 	d->dev.vm = vm;
 	d->offered = init->features | CORE_FEATURES;
 	d->config_size = init->config_size;
-	d->config_vector = VIRTQ_NO_VECTOR;
+	d->config_vector = VIRTIO_NO_VECTOR;
 	mutex_init(&d->status_lock, LOCK_ORDER_VDEV);
 	spin_lock_init(&d->lock, LOCK_ORDER_VDEV_REGS);
 	vio_work_init(&d->event_work, event_work);

@@ -15,8 +15,6 @@
 #include "kernel/lib/checked.h"
 #include "kernel/lib/err.h"
 
-#define VIRTIO_VENDOR  0x1af4u
-#define VIRTIO_DEVICE  0x1040u /* + device type (4.1.2.1) */
 #define VIRTIO_REVISION 1u
 
 #define BAR_PORT   0u
@@ -32,44 +30,9 @@
 #define MEM_AREA   0x1000u
 #define NOTIFY_STEP 4u
 
-/* struct virtio_pci_cap (4.1.4) */
-#define CAP_VENDOR 0x09u
-#define CAP_COMMON 1u
-#define CAP_NOTIFY 2u
-#define CAP_ISR    3u
-#define CAP_DEVICE 4u
-#define CAP_PCI    5u
 #define CAP_SIZE        16u
 #define CAP_NOTIFY_SIZE 20u
 #define CAP_PCI_SIZE    20u
-/* Its fields; of CAP_PCI the driver writes them, to say where pci_cfg_data leads. */
-#define CAP_BAR    4u
-#define CAP_OFFSET 8u
-#define CAP_LENGTH 12u
-#define CAP_STEP   16u /* of CAP_NOTIFY */
-#define CAP_DATA   16u /* of CAP_PCI */
-
-#define COMMON_SIZE 56u
-
-/* struct virtio_pci_common_cfg (4.1.4.3) */
-enum common_reg {
-	COMMON_DFSELECT = 0,
-	COMMON_DF = 4,
-	COMMON_GFSELECT = 8,
-	COMMON_GF = 12,
-	COMMON_MSIX = 16,
-	COMMON_NUMQ = 18,
-	COMMON_STATUS = 20,
-	COMMON_GENERATION = 21,
-	COMMON_Q_SELECT = 22,
-	COMMON_Q_SIZE = 24,
-	COMMON_Q_MSIX = 26,
-	COMMON_Q_ENABLE = 28,
-	COMMON_Q_NOFF = 30,
-	COMMON_Q_DESC = 32,
-	COMMON_Q_AVAIL = 40,
-	COMMON_Q_USED = 48,
-};
 
 /* --- notify --- */
 
@@ -154,7 +117,7 @@ static void half_set(uint64_t *v, uint32_t off, uint32_t value)
 
 static uint16_t vector_checked(const struct virtio_dev *d, uint32_t vector)
 {
-	return vector < d->msix.count ? (uint16_t)vector : (uint16_t)VIRTQ_NO_VECTOR;
+	return vector < d->msix.count ? (uint16_t)vector : (uint16_t)VIRTIO_NO_VECTOR;
 }
 
 /* A queue's registers count only while it is off (4.1.5.1.3): a live ring does not move. */
@@ -328,15 +291,15 @@ static void pci_config(struct vpci_dev *p, unsigned int off, unsigned int len)
 static void pci_window(struct vpci_dev *p, struct vcpu *vcpu, bool write, unsigned int len,
 		       uint32_t *value)
 {
-	const uint8_t *cap = p->cfg + p->window_at - CAP_DATA;
+	const uint8_t *cap = p->cfg + p->window_at - VIRTIO_CAP_DATA;
 	struct gbus_access a = {.write = write, .data = *value};
-	uint8_t n = __atomic_load_n(cap + CAP_BAR, __ATOMIC_RELAXED);
+	uint8_t n = __atomic_load_n(cap + VIRTIO_CAP_BAR, __ATOMIC_RELAXED);
 	struct vpci_bar *bar;
 	uint32_t length;
 
 	/* Once: another vCPU may be changing them. */
-	a.offset = __atomic_load_n((const uint32_t *)(cap + CAP_OFFSET), __ATOMIC_RELAXED);
-	length = __atomic_load_n((const uint32_t *)(cap + CAP_LENGTH), __ATOMIC_RELAXED);
+	a.offset = __atomic_load_n((const uint32_t *)(cap + VIRTIO_CAP_OFFSET), __ATOMIC_RELAXED);
+	length = __atomic_load_n((const uint32_t *)(cap + VIRTIO_CAP_LENGTH), __ATOMIC_RELAXED);
 	if (n > BAR_MEMORY || (length != 1 && length != 2 && length != 4) ||
 	    length > len || a.offset % length)
 		return;
@@ -358,7 +321,7 @@ struct place {
 /* Returns where it is, or an error. */
 static int cap_add(struct virtio_dev *d, const struct place *p)
 {
-	int at = vpci_cap_add(&d->pci, CAP_VENDOR, p->size);
+	int at = vpci_cap_add(&d->pci, VIRTIO_CAP_VENDOR, p->size);
 	uint8_t *cap;
 
 	if (at < 0)
@@ -366,24 +329,24 @@ static int cap_add(struct virtio_dev *d, const struct place *p)
 	cap = d->pci.cfg + at;
 	cap[2] = p->size;
 	cap[3] = p->type;
-	cap[CAP_BAR] = p->bar;
-	vpci_put(cap, CAP_OFFSET, 4, p->offset);
-	vpci_put(cap, CAP_LENGTH, 4, p->length);
-	if (p->type == CAP_NOTIFY)
-		vpci_put(cap, CAP_STEP, 4, p->step);
+	cap[VIRTIO_CAP_BAR] = p->bar;
+	vpci_put(cap, VIRTIO_CAP_OFFSET, 4, p->offset);
+	vpci_put(cap, VIRTIO_CAP_LENGTH, 4, p->length);
+	if (p->type == VIRTIO_CAP_NOTIFY)
+		vpci_put(cap, VIRTIO_CAP_STEP, 4, p->step);
 	return at;
 }
 
 static int window_add(struct virtio_dev *d)
 {
-	int at = cap_add(d, &(struct place){.type = CAP_PCI, .size = CAP_PCI_SIZE});
+	int at = cap_add(d, &(struct place){.type = VIRTIO_CAP_PCI, .size = CAP_PCI_SIZE});
 
 	if (at < 0)
 		return at;
-	d->pci.wmask[(unsigned int)at + CAP_BAR] = 0xff;
-	memset(d->pci.wmask + at + CAP_OFFSET, 0xff, 8);
+	d->pci.wmask[(unsigned int)at + VIRTIO_CAP_BAR] = 0xff;
+	memset(d->pci.wmask + at + VIRTIO_CAP_OFFSET, 0xff, 8);
 	d->pci.window = pci_window;
-	d->pci.window_at = (uint32_t)at + CAP_DATA;
+	d->pci.window_at = (uint32_t)at + VIRTIO_CAP_DATA;
 	return 0;
 }
 
@@ -391,17 +354,17 @@ static int window_add(struct virtio_dev *d)
 static int caps_add(struct virtio_dev *d)
 {
 	const struct place places[] = {
-		{CAP_DEVICE, CAP_SIZE, BAR_MEMORY, MEM_DEVICE, MEM_AREA, 0},
-		{CAP_ISR, CAP_SIZE, BAR_MEMORY, MEM_ISR, 4, 0},
-		{CAP_NOTIFY, CAP_NOTIFY_SIZE, BAR_MEMORY, MEM_NOTIFY,
+		{VIRTIO_CAP_DEVICE, CAP_SIZE, BAR_MEMORY, MEM_DEVICE, MEM_AREA, 0},
+		{VIRTIO_CAP_ISR, CAP_SIZE, BAR_MEMORY, MEM_ISR, 4, 0},
+		{VIRTIO_CAP_NOTIFY, CAP_NOTIFY_SIZE, BAR_MEMORY, MEM_NOTIFY,
 		 NOTIFY_STEP * d->queue_count, NOTIFY_STEP},
-		{CAP_NOTIFY, CAP_NOTIFY_SIZE, BAR_PORT, 0, 2, 0},
-		{CAP_COMMON, CAP_SIZE, BAR_MEMORY, MEM_COMMON, COMMON_SIZE, 0},
+		{VIRTIO_CAP_NOTIFY, CAP_NOTIFY_SIZE, BAR_PORT, 0, 2, 0},
+		{VIRTIO_CAP_COMMON, CAP_SIZE, BAR_MEMORY, MEM_COMMON, COMMON_SIZE, 0},
 	};
 	int at = 0;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(places) && at >= 0; i++) {
-		if (places[i].type != CAP_DEVICE || d->config_size)
+		if (places[i].type != VIRTIO_CAP_DEVICE || d->config_size)
 			at = cap_add(d, &places[i]);
 	}
 	return at < 0 ? at : 0;
@@ -417,7 +380,7 @@ int virtio_pci_init(struct virtio_dev *d)
 		.size = MEM_SIZE};
 	int err;
 
-	vpci_dev_init(&d->pci, VIRTIO_VENDOR, (uint16_t)(VIRTIO_DEVICE + d->ops->id),
+	vpci_dev_init(&d->pci, VIRTIO_PCI_VENDOR, (uint16_t)(VIRTIO_PCI_DEVICE + d->ops->id),
 		      d->ops->pci_class, true);
 	d->pci.cfg[PCI_REVISION] = VIRTIO_REVISION;
 	d->pci.vm = d->dev.vm;

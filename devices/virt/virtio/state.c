@@ -40,7 +40,7 @@ static void virtio_resume(struct vdev *v)
 
 static bool vector_sane(const struct virtio_dev *d, uint16_t vector)
 {
-	return vector == VIRTQ_NO_VECTOR || vector < d->msix.count;
+	return vector == VIRTIO_NO_VECTOR || vector < d->msix.count;
 }
 
 void virtq_save(const struct virtq *q, struct state_buf *b)

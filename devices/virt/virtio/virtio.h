@@ -20,36 +20,11 @@
 #include "devices/virt/virtio/virtq.h"
 #include "hv/vdev.h"
 #include "kernel/lib/types.h"
+#include "kernel/lib/virtio_abi.h"
 #include "kernel/sched/wait.h"
 
 #define VIRTIO_QUEUES_MAX 18u
 #define VIRTIO_CONFIG_MAX 256u /* bytes of device-specific configuration */
-
-/* Device types (5). */
-enum virtio_id {
-	VIRTIO_ID_NET = 1,
-	VIRTIO_ID_BLOCK = 2,
-	VIRTIO_ID_CONSOLE = 3,
-	VIRTIO_ID_ENTROPY = 4,
-	VIRTIO_ID_BALLOON = 5,
-	VIRTIO_ID_GPU = 16,
-	VIRTIO_ID_INPUT = 18,
-	VIRTIO_ID_SOCKET = 19,
-	VIRTIO_ID_METER = 63, /* nobody's: the last that PCI device IDs have room for */
-};
-
-/* Device status (2.1). */
-#define VIRTIO_S_ACKNOWLEDGE 0x01u
-#define VIRTIO_S_DRIVER      0x02u
-#define VIRTIO_S_DRIVER_OK   0x04u
-#define VIRTIO_S_FEATURES_OK 0x08u
-#define VIRTIO_S_NEEDS_RESET 0x40u
-#define VIRTIO_S_FAILED      0x80u
-
-/* Feature bits of the core (6); a device offers its own, below 24 or from 50 on. */
-#define VIRTIO_F_INDIRECT_DESC BIT(28)
-#define VIRTIO_F_EVENT_IDX     BIT(29)
-#define VIRTIO_F_VERSION_1     BIT(32)
 
 enum virtq_result {
 	VIRTQ_IDLE, /* nothing left, or no buffers: wait for the next notify */

@@ -45,7 +45,7 @@ void virtq_reset(struct virtq *q)
 	q->enabled = q->wanted = false;
 	q->event_idx = q->indirect = false;
 	q->size = q->size_max;
-	q->vector = VIRTQ_NO_VECTOR;
+	q->vector = VIRTIO_NO_VECTOR;
 	q->desc = q->avail = q->used = 0;
 	q->desc_at = q->avail_at = q->used_at = (struct gmem_place){.chunk = NULL};
 	q->last_avail = q->used_idx = q->used_told = q->signalled = 0;

@@ -24,7 +24,6 @@
 struct virtio_dev;
 
 #define VIRTQ_SIZE_MAX  1024u
-#define VIRTQ_NO_VECTOR 0xffffu
 /* Chunks of guest memory (2 MiB) that buffers of one chain may cross, beyond its descriptors. */
 #define VIRTQ_SEGS_SPARE 16u
 
@@ -46,7 +45,7 @@ struct virtq {
 	uint16_t index;
 	uint16_t size;        /* entries, a power of two; 0 only before the first reset */
 	uint16_t size_max;
-	uint16_t vector;      /* MSI-X, VIRTQ_NO_VECTOR: none */
+	uint16_t vector;      /* MSI-X, VIRTIO_NO_VECTOR: none */
 	volatile bool enabled; /* queue_enable and DRIVER_OK, and the device is whole */
 	bool wanted;          /* queue_enable as the driver wrote it */
 	bool event_idx, indirect;

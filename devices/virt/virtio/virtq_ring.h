@@ -6,12 +6,13 @@
 #define RAYOS_DEVICES_VIRT_VIRTIO_VIRTQ_RING_H
 
 #include "kernel/lib/types.h"
+#include "kernel/lib/virtio_abi.h"
 
 /* Descriptor (2.7.5): address, length, flags and, in their upper half here, next. */
 #define DESC_SIZE     16u
-#define DESC_NEXT     1u
-#define DESC_WRITE    2u
-#define DESC_INDIRECT 4u
+#define DESC_NEXT     VIRTIO_DESC_NEXT
+#define DESC_WRITE    VIRTIO_DESC_WRITE
+#define DESC_INDIRECT VIRTIO_DESC_INDIRECT
 #define DESC_KIND     (DESC_NEXT | DESC_WRITE | DESC_INDIRECT)
 #define DESC_NEXT_SHIFT 16u
 
