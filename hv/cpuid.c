@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "hv/hv.h"
 #include "hv/msr.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
@@ -148,12 +149,16 @@ static uint32_t xsave_size(uint64_t components, bool compacted)
 static void leaf_xsave(struct cpuid_model *m)
 {
 	struct cpuid_out all = host(0xd, 0);
+	uint32_t features;
 
 	m->xcr0_mask = (((uint64_t)all.edx << 32) | all.eax) & XCR0_PASS;
 	sub_add(m, 0xd, 0,
 		(struct cpuid_out){ (uint32_t)m->xcr0_mask, 0, xsave_size(m->xcr0_mask, false), 0 });
 	/* XSAVEOPT, XSAVEC and XGETBV(1); no XSAVES, so no supervisor components. */
-	sub_add(m, 0xd, 1, (struct cpuid_out){ host(0xd, 1).eax & 7, 0, 0, 0 });
+	features = host(0xd, 1).eax & 7u;
+	if (!hv_xsavec_usable())
+		features &= (uint32_t)~LD1_EAX_XSAVEC;
+	sub_add(m, 0xd, 1, (struct cpuid_out){ features, 0, 0, 0 });
 	for (uint32_t i = 2; i < 8; i++) {
 		if ((m->xcr0_mask & BIT(i)) != 0)
 			sub_add(m, 0xd, i, host(0xd, i));

@@ -20,6 +20,7 @@ struct hv_caps hv_caps;
 
 static uint64_t host_xcr0;
 static uint32_t xsave_size;
+static bool xsavec_usable;
 
 uint64_t hv_host_xcr0(void)
 {
@@ -29,6 +30,11 @@ uint64_t hv_host_xcr0(void)
 uint32_t hv_xsave_size(void)
 {
 	return xsave_size;
+}
+
+bool hv_xsavec_usable(void)
+{
+	return xsavec_usable;
 }
 
 int hv_backend_validate(const struct hv_backend *b)
@@ -60,13 +66,19 @@ int hv_backend_validate(const struct hv_backend *b)
 /* Guests' vector state is kept by XSAVE; a CPU older than that is not supported. */
 static int xsave_probe(void)
 {
-	const uint32_t osxsave = 1u << 27;
+	const uint32_t osxsave = 1u << 27, xsavec = 1u << 1;
+	int err = 0;
 
 	if ((cpuid(1, 0).ecx & osxsave) == 0)
 		return -RAY_ENOSYS;
 	host_xcr0 = xgetbv0();
 	xsave_size = cpuid(0xd, 0).ebx; /* for what XCR0 enables now */
-	return 0;
+	if (cpuid(0xd, 1).eax & xsavec) {
+		err = hv_xsavec_check(&xsavec_usable);
+		if (!err && !xsavec_usable)
+			log_warn("XSAVEC loses registers on this CPU: guests do without");
+	}
+	return err;
 }
 
 static const struct hv_backend *choose(void)

@@ -22,5 +22,9 @@ int __must_check vm_conf_init(void);
 uint64_t hv_host_xcr0(void);
 /** Bytes of an XSAVE area for all of them. */
 uint32_t hv_xsave_size(void);
+/** Whether guests may be offered XSAVEC: the CPU has it and it works. */
+bool hv_xsavec_usable(void);
+/** Try it (xsave_check.c). 0 or -RAY_ENOMEM. Context: init; vector registers are nobody's. */
+int __must_check hv_xsavec_check(bool *good);
 
 #endif

@@ -317,11 +317,16 @@ static int group_setup(void **state)
 	assert_null(hv_backend); /* no XSAVE, no guests */
 	assert_non_null(strstr(markers, "BACKEND backend=none"));
 	osxsave = true;
+	fake_xsavec_at = 416; /* as in Bochs 2.7 */
+	assert_int_equal(hv_init(), 0);
+	assert_false(hv_xsavec_usable());
+	fake_xsavec_at = 576;
 	assert_int_equal(hv_init(), 0);
 	assert_ptr_equal(hv_backend, &fake_backend);
 	assert_non_null(strstr(markers, "BACKEND backend=fake"));
 	assert_non_null(strstr(log_text, "backend incomplete name=svm"));
 	assert_int_equal(hv_xsave_size(), 832);
+	assert_true(hv_xsavec_usable());
 	hv_platform_register(&platform);
 	return 0;
 }

@@ -20,6 +20,8 @@ FAKE_WEAK struct cpuid_regs (*fake_cpuid_hook)(uint32_t leaf, uint32_t subleaf);
 FAKE_WEAK uint64_t fake_tsc;
 FAKE_WEAK uint64_t fake_rflags = 0x202;
 FAKE_WEAK uint64_t fake_xcr0 = 7;
+FAKE_WEAK uint8_t fake_ymm[256]; /* upper halves, all that XSAVE and XRSTOR move here */
+FAKE_WEAK unsigned int fake_xsavec_at = 576;
 FAKE_WEAK uint64_t fake_cr[9];
 FAKE_WEAK uint64_t fake_dr[8];
 #define FAKE_MSRS 64
@@ -199,8 +201,15 @@ static inline void xsave64(void *area, uint64_t mask)
 }
 static inline void xrstor64(const void *area, uint64_t mask)
 {
-	(void)area;
-	(void)mask;
+	const uint8_t *p = area;
+
+	for (unsigned int i = 0; (mask & 4) && i < sizeof(fake_ymm); i++)
+		fake_ymm[i] = p[512] & 4 ? p[576 + i] : 0;
+}
+static inline void xsavec64(void *area, uint64_t mask)
+{
+	for (unsigned int i = 0; (mask & 4) && i < sizeof(fake_ymm); i++)
+		((uint8_t *)area)[fake_xsavec_at + i] = fake_ymm[i];
 }
 
 #endif
