@@ -8,22 +8,20 @@ At full size (RAYOS_SOAK=1) fio verifies 512 MiB, else 16.
 
 import os
 import re
-import subprocess
 import time
 
 import pytest
 
 from conftest import SMP, build_image
 from rayoslib import guest as images
-from rayoslib.guest import Guest, start
+from rayoslib.disks import MIB, disk_image
+from rayoslib.guest import Guest
 from rayoslib.shell import Shell
 
 FULL = os.environ.get("RAYOS_SOAK") == "1"
 FIO_MIB = 512 if FULL else 16
 FIO_TIMEOUT = 7200 if FULL else 1800
 PART_MIB = FIO_MIB + 64
-MIB = 1 << 20
-STORE_TYPE = "7a0b6e52-3c3d-4f58-9c1e-5d2f8a4e91c7"
 CONF = """
 [vm linux]
 kernel = vmlinuz
@@ -37,16 +35,6 @@ FIO = ("fio --eta=never --name=v --directory=/mnt --size={}M --rw=randwrite --bs
        "--verify=crc32c --ioengine=io_uring --iodepth=16").format(FIO_MIB)
 
 
-def disk_image(path):
-    """A disk with a small partition of a store and a large one for a guest."""
-    with open(path, "wb") as image:
-        image.truncate((PART_MIB + 34) * MIB)
-    subprocess.run(["/usr/sbin/sgdisk", "-n", "1:1M:+16M", "-t", f"1:{STORE_TYPE}", "-c",
-                    "1:store a", "-n", f"2:32M:+{PART_MIB}M", "-t", "2:8300", "-c",
-                    "2:für Gäste", path], check=True, stdout=subprocess.DEVNULL)
-    return path
-
-
 # Names of disks and of their second partition: what each of them is below.
 DISKS = {"nvme0n1": "nvme0n1p2", "sda": "sda2", "vda": "vda2"}
 BAD_SECTOR = 4096  # of sdb
@@ -55,7 +43,7 @@ BAD_SECTOR = 4096  # of sdb
 @pytest.fixture(scope="module")
 def disk_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("disks")
-    files = {name: disk_image(folder / f"{name}.img") for name in DISKS}
+    files = {name: disk_image(folder / f"{name}.img", PART_MIB) for name in DISKS}
     files["sdb"] = folder / "sdb.img"
     files["sdb"].write_bytes(b"\x5a" * (4 * MIB))
     return files

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "kernel/block/block.h"
 #include "kernel/marker.h"
@@ -36,8 +37,10 @@ int page_alloc(unsigned int order, unsigned int flags, hpa_t *out)
 
 	if (fake_heap_fail_at > 0 && --fake_heap_fail_at == 0)
 		return -RAY_ENOMEM;
-	p = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
-	assert(p);
+	p = flags & PAGE_F_LOW ? mmap(NULL, PAGE_SIZE << order, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0) :
+				 aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
+	assert(p && p != MAP_FAILED);
 	memset(p, flags & PAGE_F_ZERO ? 0 : 0xa5, PAGE_SIZE << order);
 	fake_pages_live++;
 	*out = HPA((uintptr_t)p);
@@ -46,9 +49,11 @@ int page_alloc(unsigned int order, unsigned int flags, hpa_t *out)
 
 void page_free_dirty(hpa_t page, unsigned int order)
 {
-	(void)order;
 	fake_pages_live--;
-	free(hpa_to_va(page));
+	if (page.v <= UINT32_MAX)
+		munmap(hpa_to_va(page), PAGE_SIZE << order);
+	else
+		free(hpa_to_va(page));
 }
 
 uint64_t mm_direct_base;
@@ -59,7 +64,18 @@ hpa_t va_to_hpa(const void *va)
 }
 
 static uint64_t fake_now;
-static struct timer *fake_timer; /* the one that is armed */
+#define FAKE_TIMERS 16
+static struct timer *fake_timers[FAKE_TIMERS]; /* those that are armed */
+
+static struct timer **fake_timer_slot(const struct timer *t)
+{
+	int i = 0;
+
+	while (i < FAKE_TIMERS && fake_timers[i] != t)
+		i++;
+	assert(i < FAKE_TIMERS);
+	return &fake_timers[i];
+}
 
 uint64_t time_now(void)
 {
@@ -78,27 +94,42 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t))
 
 void timer_set_ns(struct timer *t, uint64_t deadline_ns)
 {
+	if (!t->armed)
+		*fake_timer_slot(NULL) = t;
 	t->deadline_tsc = deadline_ns;
 	t->armed = 1;
-	fake_timer = t;
 }
 
 void timer_cancel(struct timer *t)
 {
+	if (t->armed)
+		*fake_timer_slot(t) = NULL;
 	t->armed = 0;
-	if (fake_timer == t)
-		fake_timer = NULL;
 }
 
-/* Let time pass until the timer has fired @n times. */
+/* The next that fires; NULL: none is armed. */
+static struct timer *fake_timer(void)
+{
+	struct timer *first = NULL;
+
+	for (int i = 0; i < FAKE_TIMERS; i++) {
+		struct timer *t = fake_timers[i];
+
+		if (t && (!first || t->deadline_tsc < first->deadline_tsc))
+			first = t;
+	}
+	return first;
+}
+
+/* Let time pass until timers have fired @n times. */
 static __unused void fake_time_pass(unsigned int n)
 {
-	while (n-- > 0 && fake_timer) {
-		struct timer *t = fake_timer;
+	struct timer *t;
 
-		fake_now = t->deadline_tsc;
-		t->armed = 0;
-		fake_timer = NULL;
+	while (n-- > 0 && (t = fake_timer()) != NULL) {
+		if (t->deadline_tsc > fake_now)
+			fake_now = t->deadline_tsc;
+		timer_cancel(t);
 		t->fn(t);
 	}
 }

@@ -28,7 +28,7 @@ static const struct pci_driver *fake_driver(void)
 	return __start_rayos_pci_drivers[0];
 }
 
-static void fake_irq(unsigned int index)
+static __unused void fake_irq(unsigned int index)
 {
 	if (fake_irqs[index].fn)
 		fake_irqs[index].fn(fake_irqs[index].arg);

@@ -60,7 +60,7 @@ static int teardown(void **state)
 	page_free_dirty(block_zeros, 0);
 	assert_int_equal(fake_heap_live, 0);
 	assert_int_equal(fake_pages_live, 0);
-	assert_null(fake_timer);
+	assert_null(fake_timer());
 	return 0;
 }
 

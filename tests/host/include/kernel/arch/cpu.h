@@ -94,37 +94,24 @@ FAKE_REG(dr, fake_dr, 3)
 FAKE_REG(dr, fake_dr, 6)
 FAKE_REG(dr, fake_dr, 7)
 
-/* Ports read as a floating bus; a test that drives one brings its own functions. */
-static inline uint8_t in8(uint16_t port)
-{
-	(void)port;
-	return 0xff;
-}
-static inline uint16_t in16(uint16_t port)
-{
-	(void)port;
-	return 0xffff;
-}
-static inline uint32_t in32(uint16_t port)
-{
-	(void)port;
-	return 0xffffffff;
-}
-static inline void out8(uint16_t port, uint8_t v)
-{
-	(void)port;
-	(void)v;
-}
-static inline void out16(uint16_t port, uint16_t v)
-{
-	(void)port;
-	(void)v;
-}
-static inline void out32(uint16_t port, uint32_t v)
-{
-	(void)port;
-	(void)v;
-}
+/* Ports read as a floating bus, unless a test has a model behind them. */
+FAKE_WEAK uint32_t (*fake_port_in)(uint16_t port, unsigned int size);
+FAKE_WEAK void (*fake_port_out)(uint16_t port, unsigned int size, uint32_t v);
+
+#define FAKE_PORT(bits)                                                                            \
+	static inline uint##bits##_t in##bits(uint16_t port)                                       \
+	{                                                                                          \
+		return (uint##bits##_t)(fake_port_in ? fake_port_in(port, bits / 8) : UINT32_MAX); \
+	}                                                                                          \
+	static inline void out##bits(uint16_t port, uint##bits##_t v)                              \
+	{                                                                                          \
+		if (fake_port_out)                                                                 \
+			fake_port_out(port, bits / 8, v);                                          \
+	}
+FAKE_PORT(8)
+FAKE_PORT(16)
+FAKE_PORT(32)
+#undef FAKE_PORT
 
 /* A CPU that never has a number, unless a test says otherwise. */
 FAKE_WEAK bool (*fake_rdrand_hook)(uint64_t *out);

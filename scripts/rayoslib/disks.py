@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disk images for tests, partitioned by sgdisk."""
+
+import subprocess
+
+MIB = 1 << 20
+STORE_TYPE = "7a0b6e52-3c3d-4f58-9c1e-5d2f8a4e91c7"  # docs/storage.md
+
+
+def disk_image(path, part_mib):
+    """A disk with a small partition of a store and one of @part_mib for a guest."""
+    with open(path, "wb") as image:
+        image.truncate((part_mib + 34) * MIB)
+    subprocess.run(["/usr/sbin/sgdisk", "-n", "1:1M:+16M", "-t", f"1:{STORE_TYPE}", "-c",
+                    "1:store a", "-n", f"2:32M:+{part_mib}M", "-t", "2:8300", "-c",
+                    "2:für Gäste", path], check=True, stdout=subprocess.DEVNULL)
+    return path
