@@ -180,6 +180,44 @@ SHELL_CMD(disk_smart, "disk smart", "what a disk says of its own health", .args 
 
 /* --- partitions --- */
 
+static int repair(struct cmd_ctx *ctx, struct block_dev *d)
+{
+	char what[160];
+	int err;
+
+	if (d->whole)
+		return cmd_fail(ctx, -RAY_EINVAL, "'%s' is a partition; name its disk",
+				d->ident.name);
+	err = block_claim(d, "repair");
+	if (err)
+		return cmd_fail(ctx, err, "'%s' is in use; see `disk list`", d->ident.name);
+	err = block_table_repair(d, what, sizeof(what));
+	block_release(d);
+	if (err)
+		return cmd_fail(ctx, err, "'%s' was not repaired (%s): %s", d->ident.name,
+				ray_strerror(err), what);
+	sink_printf(cmd_sink(ctx), "%s\n", what);
+	return 0;
+}
+
+static int disk_repair_run(struct cmd_ctx *ctx, int argc, char **argv)
+{
+	struct block_dev *d = named(ctx, argv[0]);
+	int err;
+
+	(void)argc;
+	if (!d)
+		return -RAY_ENOENT;
+	err = repair(ctx, d);
+	block_put(d);
+	return err;
+}
+SHELL_CMD(disk_repair, "disk repair", "make the damaged copy of a partition table anew",
+	  .args = "NAME", .min_args = 1, .max_args = 1,
+	  .help = "A GPT stands on a disk twice. Where one copy is damaged it is written anew from\n"
+		  "the other; where both are whole nothing is done. The disk must not be in use.",
+	  .example = "disk repair nvme0n1", .complete = complete_names, .run = disk_repair_run);
+
 static void part_row(struct table *t, const struct gpt_part *p, uint32_t logical)
 {
 	char text[GPT_TEXT_LEN];

@@ -108,6 +108,9 @@ struct gpt;
 int __must_check block_table_read(struct block_dev *dev, struct gpt *out, char *why,
 				  size_t why_len);
 
+/** gpt_repair() of a disk that the caller has claimed. Context: thread. */
+int __must_check block_table_repair(struct block_dev *dev, char *what, size_t what_len);
+
 /** A page of zeros, for who writes them. Context: any. */
 extern hpa_t block_zeros;
 

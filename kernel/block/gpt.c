@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kernel/block/gpt.h"
+#include "kernel/block/gpt_priv.h"
 
 #include <string.h>
 #include <zlib.h>
@@ -8,54 +8,7 @@
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/unaligned.h"
 
-/* The header (table 5.5), offsets. */
-#define HDR_SIZE         12u
-#define HDR_CRC          16u
-#define HDR_MY_LBA       24u
-#define HDR_ALTERNATE    32u
-#define HDR_FIRST_USABLE 40u
-#define HDR_LAST_USABLE  48u
-#define HDR_DISK_GUID    56u
-#define HDR_ENTRIES_LBA  72u
-#define HDR_ENTRIES      80u
-#define HDR_ENTRY_SIZE   84u
-#define HDR_ENTRIES_CRC  88u
-#define HDR_LEN          92u
-/* An entry (table 5.6). */
-#define ENT_TYPE    0u
-#define ENT_ID      16u
-#define ENT_FIRST   32u
-#define ENT_LAST    40u
-#define ENT_ATTR    48u
-#define ENT_NAME    56u
-#define ENT_LEN     128u
-#define NAME_UNITS  36u
-#define ENTRY_MAX   4096u
-#define TABLE_MAX   MIB(1)
-/* The protective MBR (5.2.3). */
-#define MBR_ENTRY     446u
-#define MBR_ENTRY_LEN 16u
-#define MBR_OS_TYPE   4u
-#define MBR_SIGNATURE 510u
-#define MBR_GPT       0xeeu
-
-struct header {
-	uint64_t first_usable, last_usable, entries_lba;
-	uint32_t entries, entry_size, entries_crc;
-	struct gpt_guid disk;
-};
-
-/* One copy of the table: which, and where what is wrong is said. */
-struct copy {
-	const struct gpt_source *s;
-	const char *name;
-	uint64_t lba;
-	uint8_t *buf;
-	char *why;
-	size_t why_len;
-};
-
-static int damaged(const struct copy *c, const char *what)
+static int damaged(const struct gpt_copy *c, const char *what)
 {
 	ray_snprintf(c->why, c->why_len, "%s header (block %lu): %s", c->name,
 		     (unsigned long)c->lba, what);
@@ -63,12 +16,12 @@ static int damaged(const struct copy *c, const char *what)
 }
 
 /* A block that the disk cannot give is like one with something else in it: there are two. */
-static int unreadable(const struct copy *c, int err, const char *what)
+static int unreadable(const struct gpt_copy *c, int err, const char *what)
 {
 	return err == -RAY_EIO ? damaged(c, what) : err;
 }
 
-static int header_read(const struct copy *c, struct header *h)
+static int header_read(const struct gpt_copy *c, struct gpt_header *h)
 {
 	uint8_t *p = c->buf;
 	int err = c->s->read(c->s->ctx, c->lba, p, 1);
@@ -87,7 +40,7 @@ static int header_read(const struct copy *c, struct header *h)
 		return damaged(c, "its checksum does not match");
 	if (load64(p + HDR_MY_LBA) != c->lba)
 		return damaged(c, "it belongs to another block");
-	*h = (struct header){
+	*h = (struct gpt_header){
 		.first_usable = load64(p + HDR_FIRST_USABLE),
 		.last_usable = load64(p + HDR_LAST_USABLE),
 		.entries_lba = load64(p + HDR_ENTRIES_LBA),
@@ -99,7 +52,7 @@ static int header_read(const struct copy *c, struct header *h)
 	return 0;
 }
 
-static int header_check(const struct copy *c, const struct header *h)
+static int header_check(const struct gpt_copy *c, const struct gpt_header *h)
 {
 	uint64_t bytes = (uint64_t)h->entries * h->entry_size, blocks;
 
@@ -145,13 +98,13 @@ static void name_read(const uint8_t *p, char *out)
 
 BUILD_ASSERT(NAME_UNITS * 3 + 1 <= GPT_NAME_LEN, "a name's longest form");
 
-static int entry_damaged(const struct copy *c, unsigned int number, const char *what)
+static int entry_damaged(const struct gpt_copy *c, unsigned int number, const char *what)
 {
 	ray_snprintf(c->why, c->why_len, "partition %u of the %s table: %s", number, c->name, what);
 	return -RAY_ENOEXEC;
 }
 
-static int entry_take(const struct copy *c, const struct header *h, const uint8_t *p,
+static int entry_take(const struct gpt_copy *c, const struct gpt_header *h, const uint8_t *p,
 		      unsigned int number, struct gpt *out)
 {
 	static const struct gpt_guid none;
@@ -182,7 +135,7 @@ static int entry_take(const struct copy *c, const struct header *h, const uint8_
 }
 
 /* Twice: their checksum first, so that nothing is looked at that is not whole. */
-static int entries_walk(const struct copy *c, const struct header *h, struct gpt *out,
+static int entries_walk(const struct gpt_copy *c, const struct gpt_header *h, struct gpt *out,
 			uint32_t *crc)
 {
 	uint64_t left = (uint64_t)h->entries * h->entry_size, lba = h->entries_lba;
@@ -208,30 +161,28 @@ static int entries_walk(const struct copy *c, const struct header *h, struct gpt
 	return 0;
 }
 
-static int copy_read(const struct copy *c, struct gpt *out)
+int gpt_copy_read(const struct gpt_copy *c, struct gpt *out, struct gpt_header *h)
 {
-	struct header h;
 	uint32_t crc = 0, again = 0;
-	int err = header_read(c, &h);
+	int err = header_read(c, h);
 
 	if (!err)
-		err = header_check(c, &h);
+		err = header_check(c, h);
 	if (!err)
-		err = entries_walk(c, &h, NULL, &crc);
+		err = entries_walk(c, h, NULL, &crc);
 	if (err)
 		return err;
-	if (crc != h.entries_crc)
+	if (crc != h->entries_crc)
 		return damaged(c, "the checksum of its entries does not match");
 	out->count = 0;
-	out->disk = h.disk;
-	err = entries_walk(c, &h, out, &again);
+	out->disk = h->disk;
+	err = entries_walk(c, h, out, &again);
 	if (!err && again != crc)
 		return damaged(c, "its entries change while they are read");
 	return err;
 }
 
-/* Whether the MBR says "here is a GPT" (5.2.3). */
-static int mbr_read(const struct gpt_source *s, uint8_t *buf, bool *protective, bool *other)
+int gpt_mbr_read(const struct gpt_source *s, uint8_t *buf, bool *protective, bool *other)
 {
 	int err = s->read(s->ctx, 0, buf, 1);
 
@@ -252,8 +203,9 @@ static int mbr_read(const struct gpt_source *s, uint8_t *buf, bool *protective, 
 int gpt_read(const struct gpt_source *s, struct gpt *out, void *buf, char *why, size_t why_len)
 {
 	char second[sizeof(out->damage)] = "";
-	const struct copy primary = {s, "primary", 1, buf, why, why_len};
-	const struct copy backup = {s, "backup", s->blocks - 1, buf, second, sizeof(second)};
+	const struct gpt_copy primary = {s, "primary", 1, buf, why, why_len};
+	const struct gpt_copy backup = {s, "backup", s->blocks - 1, buf, second, sizeof(second)};
+	struct gpt_header h;
 	bool protective, other;
 	int err, err2;
 
@@ -262,12 +214,12 @@ int gpt_read(const struct gpt_source *s, struct gpt *out, void *buf, char *why, 
 	if (s->blocks < 6)
 		return -RAY_ENOENT;
 	ray_snprintf(why, why_len, "it cannot be read");
-	err = mbr_read(s, buf, &protective, &other);
+	err = gpt_mbr_read(s, buf, &protective, &other);
 	if (err)
 		return err;
 	/* The backup first, to know whether it would do; what it says is kept if it must. */
-	err2 = copy_read(&backup, out);
-	err = copy_read(&primary, out);
+	err2 = gpt_copy_read(&backup, out, &h);
+	err = gpt_copy_read(&primary, out, &h);
 	if (!err) {
 		strlcpy(out->damage, protective ? second : "no protective MBR",
 			sizeof(out->damage));
@@ -276,7 +228,7 @@ int gpt_read(const struct gpt_source *s, struct gpt *out, void *buf, char *why, 
 	if (err != -RAY_ENOEXEC)
 		return err;
 	if (!err2)
-		err2 = copy_read(&backup, out);
+		err2 = gpt_copy_read(&backup, out, &h);
 	if (!err2) {
 		out->backup = true;
 		strlcpy(out->damage, why, sizeof(out->damage));

@@ -40,6 +40,9 @@ struct gpt_source {
 	uint64_t blocks;
 	/** Read whole blocks. 0 or an error, which gpt_read() gives back. */
 	int (*read)(void *ctx, uint64_t block, void *buf, uint32_t count);
+	/** The same for gpt_repair() alone: write, and keep what was written. */
+	int (*write)(void *ctx, uint64_t block, const void *buf, uint32_t count);
+	int (*flush)(void *ctx);
 };
 
 /**
@@ -51,6 +54,16 @@ struct gpt_source {
 #define GPT_SCRATCH KIB(8)
 int __must_check gpt_read(const struct gpt_source *s, struct gpt *out, void *buf, char *why,
 			  size_t why_len);
+
+/**
+ * Make the copy that is damaged anew from the one that is not, or the protective MBR.
+ * @scratch, @buf  as gpt_read() has them; their contents are of no use afterwards
+ * @what   what was done, "nothing is damaged", or why nothing could be
+ * Returns: 0; -RAY_ENOENT, -RAY_ENOEXEC (no copy is whole), -RAY_EINVAL (both are, and differ),
+ *          -RAY_ENOSPC (a partition lies where it belongs), errors of read(), write(), flush()
+ */
+int __must_check gpt_repair(const struct gpt_source *s, struct gpt *scratch, void *buf, char *what,
+			    size_t what_len);
 
 /** "01234567-89ab-cdef-0123-456789abcdef"; @out GPT_TEXT_LEN bytes. */
 void gpt_guid_text(const struct gpt_guid *g, char *out);

@@ -35,6 +35,37 @@ int block_table_read(struct block_dev *dev, struct gpt *out, char *why, size_t w
 	return err;
 }
 
+static int write_blocks(void *ctx, uint64_t block, const void *buf, uint32_t count)
+{
+	struct block_dev *dev = ctx;
+
+	return block_write(dev, block * dev->limits.logical, buf,
+			   (uint64_t)count * dev->limits.logical, 0);
+}
+
+static int flush_blocks(void *ctx)
+{
+	return block_flush(ctx);
+}
+
+int block_table_repair(struct block_dev *dev, char *what, size_t what_len)
+{
+	const struct gpt_source source = {.ctx = dev, .logical = dev->limits.logical,
+					  .blocks = dev->ident.size / dev->limits.logical,
+					  .read = read_blocks, .write = write_blocks,
+					  .flush = flush_blocks};
+	struct gpt *scratch = kmalloc(sizeof(*scratch), MEM_BLOCK);
+	void *buf = kmalloc(GPT_SCRATCH, MEM_BLOCK);
+	int err = -RAY_ENOMEM;
+
+	ray_snprintf(what, what_len, "%s", ray_strerror(err));
+	if (scratch && buf)
+		err = gpt_repair(&source, scratch, buf, what, what_len);
+	kfree(scratch);
+	kfree(buf);
+	return err;
+}
+
 static struct block_dev *part_create(struct block_dev *whole, const struct gpt_part *p)
 {
 	struct block_dev *dev = kzalloc(sizeof(*dev), MEM_BLOCK);

@@ -8,6 +8,7 @@ At full size (RAYOS_SOAK=1) fio verifies 512 MiB, else 16.
 
 import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -105,6 +106,25 @@ def test_a_sector_that_cannot_be_read(shell, show):
         assert "5a 5a 5a 5a" in shell.ok(f"disk dump sdb {sector * 512} 16")
     info = shell.run("disk info sdb --json").json
     assert info["errors"] == 1 and info["state"] == "live"
+
+
+def test_a_damaged_table_is_repaired(shell, disk_files, show):
+    """The second copy of a disk's table is spoilt in the file below it."""
+    with open(disk_files["vda"], "r+b") as image:
+        image.seek(-512, os.SEEK_END)
+        image.write(b"\0" * 512)
+    damaged = shell.ok("disk part vda")
+    show(damaged)
+    assert "backup header" in damaged and "no signature" in damaged
+    assert shell.run("disk repair vda1").text == "error: 'vda1' is a partition; name its disk"
+    said = shell.ok("disk repair vda")
+    show(said)
+    assert "the backup table was written anew from the primary" in said
+    assert "nothing is damaged" in shell.ok("disk repair vda")
+    verify = subprocess.run(["/usr/sbin/sgdisk", "-v", disk_files["vda"]], check=True,
+                            stdout=subprocess.PIPE, text=True).stdout
+    show(verify)
+    assert "No problems found" in verify
 
 
 @pytest.mark.parametrize("disk", DISKS)

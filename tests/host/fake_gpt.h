@@ -18,6 +18,8 @@ struct fake_gpt {
 	int error;            /* what reading @error_at gives */
 	uint64_t error_at;
 	unsigned int reads;
+	unsigned int writes, write_error_at; /* n: the n-th write from now fails, and all after it */
+	bool written_since_flush[FAKE_GPT_BLOCKS];
 };
 
 static uint8_t *fake_gpt_block(struct fake_gpt *g, uint64_t n)
@@ -38,10 +40,34 @@ static int fake_gpt_read(void *ctx, uint64_t block, void *buf, uint32_t count)
 	return 0;
 }
 
+static int fake_gpt_write(void *ctx, uint64_t block, const void *buf, uint32_t count)
+{
+	struct fake_gpt *g = ctx;
+
+	g->writes++;
+	if (g->write_error_at > 0 && g->writes >= g->write_error_at)
+		return -RAY_EIO;
+	if (block >= FAKE_GPT_BLOCKS || count > FAKE_GPT_BLOCKS - block)
+		return -RAY_ERANGE;
+	memcpy(fake_gpt_block(g, block), buf, (size_t)count * g->logical);
+	for (uint32_t i = 0; i < count; i++)
+		g->written_since_flush[block + i] = true;
+	return 0;
+}
+
+static int fake_gpt_flush(void *ctx)
+{
+	struct fake_gpt *g = ctx;
+
+	memset(g->written_since_flush, 0, sizeof(g->written_since_flush));
+	return 0;
+}
+
 static struct gpt_source fake_gpt_source(struct fake_gpt *g)
 {
 	return (struct gpt_source){.ctx = g, .logical = g->logical, .blocks = FAKE_GPT_BLOCKS,
-				   .read = fake_gpt_read};
+				   .read = fake_gpt_read, .write = fake_gpt_write,
+				   .flush = fake_gpt_flush};
 }
 
 /* Make the checksums of a header right, whatever is in it. */

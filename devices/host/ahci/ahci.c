@@ -114,6 +114,8 @@ static void port_attach(struct ahci_port *p)
 		return;
 	}
 	if (!err)
+		err = ahci_port_tables(p);
+	if (!err)
 		err = identify(p);
 	if (!err)
 		err = port_publish(p);

@@ -38,7 +38,8 @@ struct ahci_port {
 	struct ahci *hba;
 	unsigned int number;
 	struct spinlock lock;
-	struct dma_buf shared, tables;
+	struct dma_buf shared, tables; /* tables: where there is a disk */
+	uint64_t link_ns;         /* when its link began to come up */
 	struct ata_id id;
 	struct block_dev *dev;    /* NULL: nothing to be used is there */
 	uint32_t busy;            /* slots the controller has */
@@ -81,6 +82,8 @@ void ahci_put(struct ahci *h);
 /* ahci_port.c */
 /** Memory for a port that is implemented; it stands still. NULL: no memory. Context: thread. */
 struct ahci_port *ahci_port_create(struct ahci *h, unsigned int number) __must_check;
+/** Memory for its commands, before the first. 0, -RAY_ENOMEM. Context: thread. */
+int __must_check ahci_port_tables(struct ahci_port *p);
 /** Pre: it stands still and nothing uses it. */
 void ahci_port_destroy(struct ahci_port *p);
 /** Stop commands and what comes in (10.1.2). 0, -RAY_ETIMEDOUT. Context: thread. */

@@ -12,7 +12,7 @@
 #define POLL_NS   1000000ull
 #define STOP_MS   500u   /* 10.1.2 */
 #define RESET_NS  2000000ull /* COMRESET lasts 1 ms at least (10.4.2) */
-#define SEEN_MS   50u    /* a device answers COMRESET within 10 ms (Serial ATA, 8.4.1) */
+#define SEEN_MS   30u    /* a device answers COMRESET within 10 ms (Serial ATA, 8.4.1) */
 #define LINK_MS   1000u
 #define READY_MS  30000u /* a disk that spins up */
 
@@ -70,14 +70,17 @@ struct ahci_port *ahci_port_create(struct ahci *h, unsigned int number)
 	mutex_init(&p->exec_lock, LOCK_ORDER_NONE);
 	waitq_init(&p->wait);
 	err = dma_alloc(h->pci, sizeof(struct ahci_shared), h->dma_max, &p->shared);
-	if (!err)
-		err = dma_alloc(h->pci, AHCI_SLOTS_MAX * sizeof(struct ahci_table), h->dma_max,
-				&p->tables);
 	if (err) {
 		ahci_port_destroy(p);
 		return NULL;
 	}
 	return p;
+}
+
+int ahci_port_tables(struct ahci_port *p)
+{
+	return dma_alloc(p->hba->pci, AHCI_SLOTS_MAX * sizeof(struct ahci_table), p->hba->dma_max,
+			 &p->tables);
 }
 
 /* --- life --- */
@@ -106,16 +109,15 @@ void ahci_port_link(struct ahci_port *p)
 	pointer_write(p, AHCI_PX_CLB, p->shared.addr.v);
 	pointer_write(p, AHCI_PX_FB, p->shared.addr.v + offsetof(struct ahci_shared, rfis));
 	cmd_change(p, 0, AHCI_CMD_FRE | AHCI_CMD_POD | AHCI_CMD_SUD | AHCI_CMD_ICC_ACTIVE);
+	p->link_ns = time_now();
 }
 
 /* Somebody is there and the link stands. A device that is seen gets longer. */
 static int link_wait(const struct ahci_port *p)
 {
-	uint64_t begin = time_now();
-
 	for (;;) {
 		uint32_t det = AHCI_SSTS_DET(ahci_px_read(p, AHCI_PX_SSTS));
-		uint64_t ms = (time_now() - begin) / 1000000u;
+		uint64_t ms = (time_now() - p->link_ns) / 1000000u;
 
 		if (det == AHCI_DET_LINK)
 			return 0;

@@ -327,17 +327,6 @@ static enum vblk_step run(struct vblk *b, struct vblk_req *r, const struct virtq
 
 /* --- answering --- */
 
-void vblk_count(struct vblk *b, enum policy_verb verb, uint64_t amount, uint64_t start, bool ok)
-{
-	vhandler_done(&b->v.attach->handler, verb, ok ? amount : 0, start, ok);
-}
-
-/* A length covers all before it (2.7.8.2), which a failed read has not written. */
-uint32_t vblk_used(uint32_t in_len, bool ok)
-{
-	return ok || in_len == 1 ? in_len : 0;
-}
-
 void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status)
 {
 	const struct virtq_seg *last = &c->seg[c->out_count + c->in_count - 1];
@@ -352,17 +341,6 @@ void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, u
 	virtq_done(q, c, vblk_used(c->in_len, ok));
 }
 
-enum virtq_result vblk_turn_end(struct virtq *q, int got, enum vblk_step s,
-				const struct vblk_answer *a)
-{
-	virtq_flush(q);
-	if (got <= 0)
-		return got == -RAY_EAGAIN ? VIRTQ_MORE : VIRTQ_IDLE;
-	if (s == VBLK_WAIT)
-		return virtq_wait_until(q, a->when);
-	return s == VBLK_MORE ? VIRTQ_MORE : VIRTQ_IDLE;
-}
-
 enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
 {
 	struct vblk *b = vblk_of(d);
@@ -370,7 +348,7 @@ enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
 	struct turn t = {.bytes = fast ? FAST_TURN : SLOW_TURN, .requests = TURN_REQUESTS,
 			 .fast = fast};
 	struct virtq_chain *c;
-	struct vblk_answer a = {0};
+	struct vblk_answer a = {.when = 0};
 	enum vblk_step s = VBLK_ANSWER;
 	int got;
 
@@ -387,5 +365,5 @@ enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
 		if (s == VBLK_ANSWER)
 			vblk_answer(b, q, c, a.status);
 	} while (s == VBLK_ANSWER);
-	return vblk_turn_end(q, got, s, &a);
+	return vblk_turn_end(q, got, s, a.when);
 }

@@ -10,6 +10,7 @@
 #include "devices/virt/attach.h"
 #include "devices/virt/back/blk_back.h"
 #include "devices/virt/virtio/virtio.h"
+#include "kernel/lib/err.h"
 
 #define VBLK_QUEUES_MAX 16u
 #define VBLK_QUEUE_SIZE 512u /* 1 MiB of scattered pages is one request */
@@ -78,15 +79,36 @@ enum vblk_step vblk_begin(struct vblk *b, struct virtq *q, const struct virtq_ch
 			  struct vblk_answer *a);
 /** Give the chain back with that status. Pre: q->lock held. */
 void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status);
-/** An admitted request is over: for statistics and quota. */
-void vblk_count(struct vblk *b, enum policy_verb verb, uint64_t amount, uint64_t start, bool ok);
-/** What the used ring says of a request with @in_len bytes to be written. */
-uint32_t vblk_used(uint32_t in_len, bool ok);
-/** End a turn of serve(): what virtq_next() gave last, and what became of that. */
-enum virtq_result vblk_turn_end(struct virtq *q, int got, enum vblk_step s,
-				const struct vblk_answer *a);
 /** Whether a write is to be kept when it is answered (5.2.6.2). */
 bool vblk_writethrough(const struct vblk *b);
+
+/* Inline: each stands on the path of every request. */
+
+/** An admitted request is over: for statistics and quota. */
+static inline void vblk_count(struct vblk *b, enum policy_verb verb, uint64_t amount,
+			      uint64_t start, bool ok)
+{
+	vhandler_done(&b->v.attach->handler, verb, ok ? amount : 0, start, ok);
+}
+
+/** What the used ring says of a request with @in_len bytes to be written: a length covers all
+ *  before it (2.7.8.2), which a failed read has not written. */
+static inline uint32_t vblk_used(uint32_t in_len, bool ok)
+{
+	return ok || in_len == 1 ? in_len : 0;
+}
+
+/** End a turn of serve(): what virtq_next() gave last, and what became of that. */
+static inline enum virtq_result vblk_turn_end(struct virtq *q, int got, enum vblk_step s,
+					      uint64_t when)
+{
+	virtq_flush(q);
+	if (got <= 0)
+		return got == -RAY_EAGAIN ? VIRTQ_MORE : VIRTQ_IDLE;
+	if (s == VBLK_WAIT)
+		return virtq_wait_until(q, when);
+	return s == VBLK_MORE ? VIRTQ_MORE : VIRTQ_IDLE;
+}
 
 /** struct virtio_ops.serve(). */
 enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast);

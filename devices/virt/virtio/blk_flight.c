@@ -308,7 +308,7 @@ enum virtq_result vblk_flights_serve(struct vblk *b, struct virtq *q)
 		else if (s == VBLK_RUN && !launch(fs, r, c))
 			break; /* the next flight to end goes on here */
 	} while (s == VBLK_ANSWER || s == VBLK_RUN);
-	return vblk_turn_end(q, got, s, &a);
+	return vblk_turn_end(q, got, s, a.when);
 }
 
 void vblk_flights_drain(struct vblk_flights *fs, bool tell)
