@@ -64,10 +64,10 @@ struct block_queue {
 	struct thread *thread;
 	struct waitq wake;
 	uint32_t todo;              /* atomic: BLOCK_TODO_* */
+	bool scanned;               /* atomic: its partitions were read, or will not be */
 };
 #define BLOCK_TODO_TROUBLE BIT(0)
-#define BLOCK_TODO_SCAN    BIT(1)
-#define BLOCK_TODO_QUIT    BIT(2)
+#define BLOCK_TODO_QUIT    BIT(1)
 
 /* dev.c */
 extern struct mutex block_list;
@@ -96,12 +96,14 @@ void block_queue_go(struct block_queue *q);
 int __must_check block_worker_start(struct block_queue *q);
 void block_worker_stop(struct block_queue *q);
 void block_worker_init(void);
-/** Have the disk's partitions read: once, when it is published. */
-void block_worker_scan(struct block_queue *q);
+/** Have the disk's partitions read, once, by a thread of its own. Context: thread. */
+void block_scan_start(struct block_queue *q);
+/** Wait until that is over. Context: thread. */
+void block_scan_wait(struct block_queue *q);
 void block_worker_wake(struct block_queue *q, uint32_t todo);
 
 /* part.c */
-/** Read a disk's partition table and publish what is in it. Context: the queue's thread. */
+/** Read a disk's partition table and publish what is in it. Context: thread, not the queue's. */
 void block_parts_scan(struct block_dev *whole);
 struct gpt;
 /** gpt_read() of a disk. Context: thread. */

@@ -335,7 +335,7 @@ int block_publish(const struct block_init *init, struct block_dev **out)
 	}
 	marker_print(MARKER_BLOCK_ATTACHED, "disk=%s driver=%s bytes=%lu", dev->ident.name,
 		     dev->ident.driver, (unsigned long)dev->ident.size);
-	block_worker_scan(dev->queue);
+	block_scan_start(dev->queue);
 	*out = dev;
 	return 0;
 }
@@ -346,6 +346,7 @@ void block_unpublish(struct block_dev *dev)
 	block_queue_kill(dev->queue, -RAY_ENODEV);
 	block_queue_stop(dev->queue);
 	block_worker_stop(dev->queue);
+	block_scan_wait(dev->queue);
 	block_parts_leave(dev);
 	marker_print(MARKER_BLOCK_DETACHED, "disk=%s", dev->ident.name);
 	block_deregister(dev);

@@ -206,11 +206,13 @@ static struct block_cmd *cmd_next(struct block_queue *q)
 		list_del(&c->node);
 		c->req = r;
 		c->tries = 0;
+		c->deadline_ns = 0;
 		r->parts++;
 		if (r->flushing || r->op == BLOCK_FLUSH || r->issued == r->len)
 			list_del(&r->node);
 	}
-	c->deadline_ns = time_now() + q->timeout_ns;
+	if (c->deadline_ns == 0)
+		c->deadline_ns = time_now() + q->timeout_ns;
 	list_add_tail(&c->node, &q->flying);
 	__atomic_fetch_add(&q->giving, 1, __ATOMIC_ACQUIRE);
 	return c;
@@ -320,6 +322,7 @@ void block_cmd_done(struct block_cmd *c, int err)
 	q->full = false;
 	if (unlikely(err == -RAY_EAGAIN) && !q->dead && ++c->tries < TRIES_MAX) {
 		stat_add(&q->dev->stats.repeats, 1);
+		c->deadline_ns = 0;
 		list_add_tail(&c->node, &q->again);
 	} else {
 		if (unlikely(err) && !r->err) {
@@ -337,20 +340,23 @@ void block_cmd_done(struct block_cmd *c, int err)
 		finish(r);
 }
 
-/* Deadlines, and a device that has no room though nothing is under way. */
+/* Deadlines, also of what a device has no room for though nothing is under way. */
 static void look(struct timer *t)
 {
 	struct block_queue *q = container_of(t, struct block_queue, timer);
 	uint64_t flags = spin_lock_irqsave(&q->lock), now = time_now();
 	const struct block_cmd *c = list_first_entry(&q->flying, struct block_cmd, node);
-	bool late = c && now >= c->deadline_ns && !q->stopped;
+	bool late;
 
+	if (!c) {
+		q->full = false;
+		c = list_first_entry(&q->again, struct block_cmd, node);
+	}
+	late = c && c->deadline_ns != 0 && now >= c->deadline_ns && !q->stopped;
 	if (late)
 		stat_add(&q->dev->stats.timeouts, 1);
-	if (c || !list_empty(&q->again))
+	if (c)
 		timer_set_ns(&q->timer, now + LOOK_NS);
-	if (!c)
-		q->full = false;
 	run(q, flags);
 	if (late)
 		block_worker_wake(q, BLOCK_TODO_TROUBLE);
@@ -371,9 +377,12 @@ void block_queue_stop(struct block_queue *q)
 void block_queue_go(struct block_queue *q)
 {
 	uint64_t flags = spin_lock_irqsave(&q->lock);
+	struct block_cmd *c;
 
 	q->stopped = false;
 	q->full = false;
+	list_for_each_entry(c, &q->again, node)
+		c->deadline_ns = 0; /* it begins anew */
 	run(q, flags);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A disk's own thread: it mends the disk and reads its partitions. One for each, so that a disk
- * that takes its time with that keeps nobody else waiting.
+ * A disk's own threads: one mends it, one reads its partitions once. They are its own so that a
+ * disk that takes its time with that keeps nobody else waiting.
  */
 #include "kernel/block/block_priv.h"
 #include "kernel/lib/err.h"
@@ -49,15 +49,6 @@ static void mend(struct block_queue *q)
 		block_queue_go(q);
 }
 
-/* As soon as the disk's partitions are known, or it is known that they will not be. */
-static void scan(struct block_queue *q, bool leaves)
-{
-	if (!leaves && !q->dead)
-		block_parts_scan(q->dev);
-	__atomic_fetch_sub(&unread, 1, __ATOMIC_RELEASE);
-	waitq_wake_all(&settled);
-}
-
 static void worker(void *arg)
 {
 	struct block_queue *q = arg;
@@ -67,12 +58,9 @@ static void worker(void *arg)
 
 		wait_event(&q->wake, __atomic_load_n(&q->todo, __ATOMIC_ACQUIRE) != 0, UINT64_MAX);
 		todo = __atomic_exchange_n(&q->todo, 0, __ATOMIC_ACQ_REL);
-		if ((todo & BLOCK_TODO_TROUBLE) && !(todo & BLOCK_TODO_QUIT))
-			mend(q);
-		if (todo & BLOCK_TODO_SCAN)
-			scan(q, (todo & BLOCK_TODO_QUIT) != 0);
 		if (todo & BLOCK_TODO_QUIT)
 			return;
+		mend(q);
 	}
 }
 
@@ -85,10 +73,41 @@ int block_worker_start(struct block_queue *q)
 	return thread_create(&q->thread, name, worker, q, &attr);
 }
 
-void block_worker_scan(struct block_queue *q)
+/* Apart from the worker, which has to mend a disk that does not answer the scan. */
+static void scanner(void *arg)
 {
+	struct block_queue *q = arg;
+
+	if (!q->dead)
+		block_parts_scan(q->dev);
+	/* The last of the queue: who waits for it may free it. */
+	__atomic_store_n(&q->scanned, true, __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&unread, 1, __ATOMIC_RELEASE);
+	waitq_wake_all(&settled);
+}
+
+void block_scan_start(struct block_queue *q)
+{
+	static const struct thread_attr attr = {.cls = THREAD_CLASS_WORKER, .cpu = -1};
+	struct thread *t;
+	char name[32];
+	int err;
+
 	__atomic_fetch_add(&unread, 1, __ATOMIC_RELAXED);
-	block_worker_wake(q, BLOCK_TODO_SCAN);
+	ray_snprintf(name, sizeof(name), "scan/%s", q->dev->ident.name);
+	err = thread_create(&t, name, scanner, q, &attr);
+	if (!err) {
+		thread_detach(t);
+		return;
+	}
+	log_warn("partitions not read: %s disk=%s", ray_strerror(err), q->dev->ident.name);
+	q->scanned = true;
+	__atomic_fetch_sub(&unread, 1, __ATOMIC_RELEASE);
+}
+
+void block_scan_wait(struct block_queue *q)
+{
+	(void)wait_event(&settled, __atomic_load_n(&q->scanned, __ATOMIC_ACQUIRE), UINT64_MAX);
 }
 
 int block_settle(void)

@@ -359,6 +359,32 @@ static void test_deadline(void **state)
 	unpublish();
 }
 
+/* Nothing is under way, and yet it has no room: that is no answer for ever. */
+static void test_never_room(void **state)
+{
+	(void)state;
+	publish(&fake_limits);
+	disk.room = 0;
+	prepare(&probes[0], BLOCK_WRITE, 0, 512, 0, false);
+	block_submit(dev, &probes[0].r);
+	fake_time_pass(29);
+	fake_threads_run();
+	assert_int_equal(disk.recovered, 0);
+	fake_time_pass(2);
+	fake_threads_run();
+	assert_int_equal(disk.recovered, 1);
+	fake_time_pass(29);
+	fake_threads_run();
+	assert_int_equal(disk.recovered, 1); /* it has begun anew */
+	disk.recover_result = -RAY_EIO;
+	fake_time_pass(3);
+	fake_threads_run();
+	assert_int_equal(block_state(dev), BLOCK_FAILED);
+	assert_int_equal(probes[0].err, -RAY_EIO);
+	release(&probes[0]);
+	unpublish();
+}
+
 static void test_given_up(void **state)
 {
 	(void)state;
@@ -525,6 +551,45 @@ static void test_settle(void **state)
 	assert_int_equal(block_settle(), 0);
 }
 
+/* A disk that falls silent while its partitions are read is mended like at any other time. */
+static void mended(void *arg)
+{
+	(void)arg;
+	while (disk.seen[BLOCK_READ] == 0) {
+		fake_time_pass(1);
+		disk.at_once = disk.recovered > 0;
+		thread_yield();
+	}
+}
+
+static void test_silent_at_the_scan(void **state)
+{
+	static const struct thread_attr attr = {.cpu = -1};
+	struct block_init init = fake_disk_init(&disk, &fake_limits);
+	struct thread *t;
+
+	(void)state;
+	assert_int_equal(block_publish(&init, &dev), 0);
+	fake_threads_run();
+	assert_int_equal(disk.count, 1);
+	assert_int_equal(thread_create(&t, "mended", mended, NULL, &attr), 0);
+	while (disk.seen[BLOCK_READ] == 0)
+		thread_yield();
+	thread_join(t);
+	assert_int_equal(block_settle(), 0);
+	assert_int_equal(block_state(dev), BLOCK_LIVE);
+	unpublish();
+	/* And one that is taken away meanwhile. */
+	init = fake_disk_init(&disk, &fake_limits);
+	assert_int_equal(block_publish(&init, &dev), 0);
+	fake_threads_run();
+	assert_int_equal(disk.count, 1);
+	disk.room = 0; /* what its driver gives back is not taken again */
+	disk.count = 0;
+	block_cmd_done(disk.cmd[0], -RAY_EAGAIN);
+	unpublish();
+}
+
 static void test_no_memory(void **state)
 {
 	unsigned int n = 1;
@@ -562,12 +627,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fua, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_never_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pulled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_health, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_settle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_silent_at_the_scan, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 	};
 

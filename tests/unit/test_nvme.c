@@ -413,6 +413,30 @@ static void test_pulled(void **state)
 	assert_int_equal(block_read(dev, 0, buf, 512), -RAY_EIO);
 }
 
+/* Its driver leaves while a request is under way: that ends. */
+static void removed(struct block_req *r, int err)
+{
+	*(int *)r->owner = err;
+}
+
+static void test_removed_at_work(void **state)
+{
+	static uint8_t buf[512];
+	const struct block_seg seg = {HPA((uintptr_t)buf), 512};
+	int err = 1;
+	struct block_req r = {.op = BLOCK_READ, .len = 512, .seg = &seg, .seg_count = 1,
+			      .done = removed, .owner = &err};
+
+	(void)state;
+	plug();
+	ctrl.silent = true;
+	block_submit(dev, &r);
+	fake_driver()->remove(&fake_pci);
+	assert_int_equal(err, -RAY_ENODEV);
+	block_put(dev);
+	dev = NULL;
+}
+
 static void test_never_ready(void **state)
 {
 	(void)state;
@@ -453,6 +477,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silence_and_nonsense, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pulled, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_removed_at_work, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_ready, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_one_of_ours, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_odd_blocks, setup, teardown),

@@ -129,6 +129,7 @@ static void queues_fini(struct nvme *c)
 	for (unsigned int i = 0; c->io && i < NVME_QUEUES_MAX; i++)
 		nvme_queue_fini(&c->io[i]);
 	kfree(c->io);
+	dma_free(c->pci, &c->data);
 }
 
 void nvme_put(struct nvme *c)
@@ -147,6 +148,8 @@ static int queues_init(struct nvme *c)
 	uint64_t need = NVME_DOORBELLS + 2ull * (want + 1u) * c->stride;
 	int err = nvme_queue_init(&c->admin, c, 0);
 
+	if (!err)
+		err = dma_alloc(c->pci, NVME_DATA_LEN, UINT64_MAX, &c->data);
 	if (!err && need > c->regs_size)
 		err = -RAY_ENOSYS;
 	if (!err)
@@ -202,8 +205,10 @@ static int bring_up(struct nvme *c)
 
 static void nvme_stop(struct nvme *c)
 {
-	int err = nvme_ctrl_off(c);
+	int err;
 
+	nvme_queues_off(c);
+	err = nvme_ctrl_off(c);
 	(void)err; /* bus mastering goes in any case */
 	pci_master_set(c->pci, false);
 	pci_irq_release_all(c->pci);

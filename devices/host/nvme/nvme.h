@@ -69,7 +69,8 @@ struct nvme {
 	struct nvme_queue *io;
 	unsigned int io_count;
 	struct waitq wait; /* for admin commands */
-	struct mutex admin_lock; /* one admin command at a time */
+	struct mutex admin_lock; /* one admin command at a time, and its data */
+	struct dma_buf data;
 	struct mutex mend;
 	uint32_t resets;
 	bool gone;
@@ -93,6 +94,8 @@ void nvme_slot_give(struct nvme_queue *q, uint16_t cid);
 void nvme_submit(struct nvme_queue *q, const struct nvme_sqe *e);
 /** The queue's interrupt. */
 void nvme_interrupt(void *arg);
+/** It speaks of what it was never given, or not at all: have it reset. */
+void nvme_trouble(struct nvme *c);
 /** End everything under way with -RAY_EAGAIN. Pre: the controller is off. Context: thread. */
 void nvme_queue_abandon(struct nvme_queue *q);
 
@@ -108,6 +111,8 @@ int __must_check nvme_io_queues_create(struct nvme *c);
 int __must_check nvme_ctrl_off(struct nvme *c);
 /** On, with its admin queue. 0, -RAY_ETIMEDOUT, -RAY_EIO. Context: thread. */
 int __must_check nvme_ctrl_on(struct nvme *c);
+/** No command is given any more. */
+void nvme_queues_off(struct nvme *c);
 /** struct block_ops.recover() */
 int nvme_recover(void *drv);
 

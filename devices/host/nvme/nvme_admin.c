@@ -4,7 +4,6 @@
 
 #include "devices/host/nvme/nvme.h"
 #include "kernel/lib/err.h"
-#include "kernel/pci/pci.h"
 #include "kernel/time/time.h"
 
 #define TIMEOUT_NS 10000000000ull
@@ -73,17 +72,16 @@ int nvme_admin(struct nvme *c, const struct nvme_sqe *e, uint32_t *result)
 
 int nvme_admin_read(struct nvme *c, struct nvme_sqe *e, void *data, size_t len)
 {
-	struct dma_buf buf;
-	int err = dma_alloc(c->pci, NVME_DATA_LEN, UINT64_MAX, &buf);
+	int err;
 
-	if (err)
-		return err;
-	e->prp1 = buf.addr.v;
-	err = nvme_admin(c, e, NULL);
+	mutex_lock(&c->admin_lock);
+	e->prp1 = c->data.addr.v;
+	err = admin_locked(c, e, NULL);
 	if (!err)
-		memcpy(data, buf.va, len);
-	if (err != -RAY_ETIMEDOUT) /* else the controller may still write there: it is lost */
-		dma_free(c->pci, &buf);
+		memcpy(data, c->data.va, len);
+	mutex_unlock(&c->admin_lock);
+	if (err == -RAY_ETIMEDOUT) /* it may write there late, into what somebody else reads */
+		nvme_trouble(c);
 	return err;
 }
 

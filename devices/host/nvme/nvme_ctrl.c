@@ -56,10 +56,8 @@ int nvme_ctrl_on(struct nvme *c)
 	return err;
 }
 
-static int mend(struct nvme *c)
+void nvme_queues_off(struct nvme *c)
 {
-	int err;
-
 	c->admin.on = false;
 	for (unsigned int i = 0; i < c->io_count; i++) {
 		uint64_t flags = spin_lock_irqsave(&c->io[i].lock);
@@ -67,6 +65,13 @@ static int mend(struct nvme *c)
 		c->io[i].on = false;
 		spin_unlock_irqrestore(&c->io[i].lock, flags);
 	}
+}
+
+static int mend(struct nvme *c)
+{
+	int err;
+
+	nvme_queues_off(c);
 	err = nvme_ctrl_off(c);
 	if (err && !c->gone) /* it may still write to memory: nothing of it is given back */
 		pci_master_set(c->pci, false);

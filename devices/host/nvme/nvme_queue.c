@@ -96,8 +96,7 @@ static int result_of(uint16_t status)
 	return -RAY_EAGAIN;
 }
 
-/* The controller speaks of what it was never given. */
-static void nonsense(struct nvme *c)
+void nvme_trouble(struct nvme *c)
 {
 	for (unsigned int i = 0; i < c->ns_count; i++) {
 		if (c->ns[i].dev)
@@ -137,7 +136,7 @@ static void complete(struct nvme_queue *q, const struct nvme_cqe *e)
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (!good)
-		nonsense(q->c);
+		nvme_trouble(q->c);
 	else if (cmd)
 		block_cmd_done(cmd, result_of(e->status));
 	else if (admin)
