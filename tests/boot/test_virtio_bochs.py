@@ -15,7 +15,7 @@ from rayoslib.measure import emulator_version
 from rayoslib.shell import Shell
 
 SOAK = os.environ.get("RAYOS_SOAK") == "1"
-pytestmark = pytest.mark.skipif(not SOAK, reason="an hour in Bochs: full size only (make soak)")
+pytestmark = pytest.mark.skipif(not SOAK, reason="minutes in Bochs: full size only (make soak)")
 TIMEOUT = 900
 FIO_TIMEOUT = 7200
 MACHINES = [("vmx", 1), ("vmx", 2), ("svm-bochs", 1)]
