@@ -299,8 +299,11 @@ static int enter(struct block_dev *dev, const struct block_init *init)
 
 void block_text_take(char *out, size_t out_len, const uint8_t *p, size_t len)
 {
-	size_t n = MIN(len, out_len - 1);
+	size_t n;
 
+	for (; len > 0 && *p == ' '; len--) /* serial numbers are often set to the right */
+		p++;
+	n = MIN(len, out_len - 1);
 	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\0'))
 		n--;
 	for (size_t i = 0; i < n; i++)

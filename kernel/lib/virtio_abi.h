@@ -15,6 +15,7 @@ enum virtio_id {
 	VIRTIO_ID_CONSOLE = 3,
 	VIRTIO_ID_ENTROPY = 4,
 	VIRTIO_ID_BALLOON = 5,
+	VIRTIO_ID_SCSI = 8,
 	VIRTIO_ID_GPU = 16,
 	VIRTIO_ID_INPUT = 18,
 	VIRTIO_ID_SOCKET = 19,
@@ -138,5 +139,48 @@ struct vblk_range {
 	uint32_t sectors, flags;
 };
 BUILD_ASSERT(sizeof(struct vblk_range) == 16, "struct virtio_blk_discard_write_zeroes");
+
+/* --- SCSI hosts (5.6) --- */
+
+/* Queues (5.6.2) and configuration (5.6.4), offsets. */
+#define VSCSI_QUEUE_FIRST     2u /* of those for requests; before them: control, event */
+#define VSCSI_CFG_NUM_QUEUES  0u
+#define VSCSI_CFG_SEG_MAX     4u
+#define VSCSI_CFG_MAX_SECTORS 8u
+#define VSCSI_CFG_CMD_PER_LUN 12u
+#define VSCSI_CFG_SENSE_SIZE  20u
+#define VSCSI_CFG_CDB_SIZE    24u
+#define VSCSI_CFG_MAX_TARGET  30u
+#define VSCSI_CFG_MAX_LUN     32u
+#define VSCSI_CFG_SIZE        36u
+
+/* A request's two parts (5.6.6.1) with the sizes that a device has after a reset. */
+#define VSCSI_CDB_SIZE   32u
+#define VSCSI_SENSE_SIZE 96u
+struct vscsi_request {
+	uint8_t lun[8];
+	uint64_t id;
+	uint8_t attr, prio, crn;
+	uint8_t cdb[VSCSI_CDB_SIZE];
+} __packed;
+BUILD_ASSERT(sizeof(struct vscsi_request) == 51, "struct virtio_scsi_req_cmd, what the device reads");
+
+struct vscsi_response {
+	uint32_t sense_len, residual;
+	uint16_t qualifier;
+	uint8_t status, response;
+	uint8_t sense[VSCSI_SENSE_SIZE];
+};
+BUILD_ASSERT(sizeof(struct vscsi_response) == 108, "what it writes");
+
+enum vscsi_answer {
+	VSCSI_OK = 0,
+	VSCSI_OVERRUN = 1,
+	VSCSI_ABORTED = 2,
+	VSCSI_BAD_TARGET = 3,
+	VSCSI_RESET = 4,
+	VSCSI_BUSY = 5,
+	VSCSI_TRANSPORT_FAILURE = 6,
+};
 
 #endif

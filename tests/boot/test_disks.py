@@ -37,16 +37,17 @@ FIO = ("fio --eta=never --name=v --directory=/mnt --size={}M --rw=randwrite --bs
 
 
 # Names of disks and of their second partition: what each of them is below.
-DISKS = {"nvme0n1": "nvme0n1p2", "sda": "sda2", "vda": "vda2"}
-BAD_SECTOR = 4096  # of sdb
+DISKS = {"nvme0n1": "nvme0n1p2", "sda": "sda2", "sdb": "sdb2", "vda": "vda2"}
+BAD = "sdc"
+BAD_SECTOR = 4096
 
 
 @pytest.fixture(scope="module")
 def disk_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("disks")
     files = {name: disk_image(folder / f"{name}.img", PART_MIB) for name in DISKS}
-    files["sdb"] = folder / "sdb.img"
-    files["sdb"].write_bytes(b"\x5a" * (4 * MIB))
+    files[BAD] = folder / "bad.img"
+    files[BAD].write_bytes(b"\x5a" * (4 * MIB))
     return files
 
 
@@ -55,12 +56,15 @@ def shell(boot, disk_files, tmp_path_factory):
     iso = build_image(tmp_path_factory.mktemp("iso"), [], CONF,
                       [images.CLOUD_KERNEL, images.INITRD, images.TOOLS])
     extra = []
-    for name, device in (("nvme0n1", "nvme,serial=NV-1"), ("sda", "ide-hd,bus=ide.0,serial=AH-1"),
+    # The SCSI host stands before the AHCI controller on the bus, its disks before the other's.
+    extra += ["-device", "virtio-scsi-pci,id=scsi"]
+    for name, device in (("nvme0n1", "nvme,serial=NV-1"), ("sda", "scsi-hd,bus=scsi.0,serial=SC-1"),
+                         ("sdb", "ide-hd,bus=ide.0,serial=AH-1"),
                          ("vda", "virtio-blk-pci,serial=VB-1")):
         extra += ["-drive", f"if=none,id={name},format=raw,cache=writeback,discard=unmap,"
                   f"file={disk_files[name]}", "-device", f"{device},drive={name}"]
     extra += ["-blockdev", f"driver=blkdebug,node-name=bad,image.driver=file,"
-              f"image.filename={disk_files['sdb']},inject-error.0.event=none,inject-error.0.iotype=read,"
+              f"image.filename={disk_files[BAD]},inject-error.0.event=none,inject-error.0.iotype=read,"
               f"inject-error.0.errno=5,inject-error.0.sector={BAD_SECTOR}",
               "-device", "ide-hd,bus=ide.1,drive=bad,serial=AH-2"]
     return Shell(boot("disks", iso=iso, cpus=SMP, memory=2048, extra=extra)).wait_ready()
@@ -70,9 +74,11 @@ def test_disks_and_their_partitions(shell, show):
     show(shell.ok("disk list"))
     disks = {row["name"]: row for row in shell.listing("disk list")}
     assert list(disks) == ["nvme0n1", "nvme0n1p1", "nvme0n1p2", "sda", "sda1", "sda2", "sdb",
-                           "vda", "vda1", "vda2"]
+                           "sdb1", "sdb2", "sdc", "vda", "vda1", "vda2"]
     assert disks["nvme0n1"]["model"] == "QEMU NVMe Ctrl" and disks["nvme0n1"]["serial"] == "NV-1"
-    assert disks["sda"]["model"] == "QEMU HARDDISK" and disks["sda"]["serial"] == "AH-1"
+    assert disks["sda"]["model"] == "QEMU QEMU HARDDISK" and disks["sda"]["serial"] == "SC-1"
+    assert disks["sdb"]["model"] == "QEMU HARDDISK" and disks["sdb"]["serial"] == "AH-1"
+    assert disks["sda"]["driver"] == "virtio-scsi" and disks["sdb"]["driver"] == "ahci"
     assert disks["vda"]["driver"] == "virtio-blk" and disks["vda"]["serial"] == "VB-1"
     assert shell.run("disk info nvme9").text == "error: no disk is named 'nvme9'; see `disk list`"
 
@@ -89,7 +95,7 @@ def test_one_disk(shell, show, disk):
     for example in ("info {}", "part {}", "dump {} 0 64"):
         show(shell.ok("disk " + example.format(disk)))
     health = shell.run(f"disk smart {disk}")
-    if disk == "vda":
+    if disk in ("vda", "sda"):
         assert health.status and "says nothing" in health.text
     else:
         show(health.text)
@@ -99,12 +105,12 @@ def test_one_disk(shell, show, disk):
 
 
 def test_a_sector_that_cannot_be_read(shell, show):
-    bad = shell.run(f"disk dump sdb {BAD_SECTOR * 512} 16")
+    bad = shell.run(f"disk dump {BAD} {BAD_SECTOR * 512} 16")
     show(bad.text)
     assert bad.status and "input/output error" in bad.text.lower()
     for sector in (0, BAD_SECTOR - 1, BAD_SECTOR + 1):
-        assert "5a 5a 5a 5a" in shell.ok(f"disk dump sdb {sector * 512} 16")
-    info = shell.run("disk info sdb --json").json
+        assert "5a 5a 5a 5a" in shell.ok(f"disk dump {BAD} {sector * 512} 16")
+    info = shell.run(f"disk info {BAD} --json").json
     assert info["errors"] == 1 and info["state"] == "live"
 
 

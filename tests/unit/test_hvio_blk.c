@@ -1,5 +1,5 @@
 /* UNIT: devices/host/virtio/hvio_pci.c devices/host/virtio/hvio_ring.c
- * devices/host/virtio/hvio_blk.c kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c
+ * devices/host/virtio/hvio_io.c devices/host/virtio/hvio_blk.c kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c
  * kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c kernel/block/part.c
  * kernel/block/gpt.c kernel/block/gpt_repair.c
  * kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c
@@ -18,191 +18,19 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "devices/host/virtio/hvio.h"
+#define FAKE_QUEUES      2u
+#define FAKE_CONFIG_SIZE VBLK_CFG_SIZE
+
 #include "kernel/block/block_priv.h"
-#include "kernel/lib/unaligned.h"
-#include "tests/host/fake_driver.h"
+#include "tests/host/fake_hvio.h"
 
-#define DISK_SIZE  MIB(1)
-#define QUEUES     2u
-#define AT_NOTIFY  0x100u
-#define AT_DEVICE  0x200u
-#define BAR_SIZE   0x1000u
-#define CAPS       4u
-
-struct queue {
-	uint16_t size, vector, enabled, avail_seen, used_idx;
-	uint64_t desc, avail, used;
-};
+#define DISK_SIZE MIB(1)
 
 static struct {
-	uint64_t offered, accepted;
-	uint32_t df_select, gf_select;
-	uint8_t status;
-	uint16_t q_select;
-	struct queue queue[QUEUES];
-	uint8_t config[VBLK_CFG_SIZE], data[DISK_SIZE];
-	uint16_t q_size;
-	uint8_t caps[256];
-	/* What is wrong with it. */
-	bool gone, never_reset, refuses, silent, bad_id, no_vectors, endless;
-	unsigned int fail_count;
-	/* What has been seen. */
-	unsigned int done[16], resets, longest;
-} dev_;
-
-static bool stop;
-static struct thread *device;
-
-/* --- configuration space --- */
-
-uint8_t pci_read8(const struct pci_dev *d, unsigned int off)
-{
-	(void)d;
-	return dev_.caps[off];
-}
-
-uint32_t pci_read32(const struct pci_dev *d, unsigned int off)
-{
-	(void)d;
-	return load32(dev_.caps + off);
-}
-
-unsigned int pci_cap_find(const struct pci_dev *d, unsigned int id)
-{
-	(void)d;
-	assert_int_equal(id, VIRTIO_CAP_VENDOR);
-	return dev_.caps[0] ? 0x20 : 0;
-}
-
-unsigned int pci_cap_next(const struct pci_dev *d, unsigned int off)
-{
-	(void)d;
-	return off + 0x20 < 0x20 * (1u + dev_.caps[0]) ? off + 0x20 : 0;
-}
-
-static void cap_set(unsigned int n, uint8_t kind, uint8_t bar, uint32_t off, uint32_t len)
-{
-	uint8_t *c = dev_.caps + 0x20 * (1 + n);
-
-	c[VIRTIO_CAP_KIND] = kind;
-	c[VIRTIO_CAP_BAR] = bar;
-	store32(c + VIRTIO_CAP_OFFSET, off);
-	store32(c + VIRTIO_CAP_LENGTH, len);
-	store32(c + VIRTIO_CAP_STEP, 4);
-}
-
-/* --- registers --- */
-
-/* Where in the BAR an address is: areas begin inside of it. */
-static uint32_t bar_offset(const void *base, uint32_t off)
-{
-	uint64_t at = (uint64_t)((const char *)base - (const char *)&dev_) + off;
-
-	assert_true(at < BAR_SIZE);
-	return (uint32_t)at;
-}
-
-static struct queue *selected(void)
-{
-	static struct queue none;
-
-	return dev_.q_select < QUEUES ? &dev_.queue[dev_.q_select] : &none;
-}
-
-uint64_t fake_mmio_read(const void *base, uint32_t off, unsigned int size)
-{
-	uint32_t at = bar_offset(base, off);
-	uint64_t v = 0;
-
-	if (dev_.gone)
-		return UINT64_MAX >> (64 - 8 * size);
-	if (at >= AT_DEVICE) {
-		assert_true(at - AT_DEVICE + size <= VBLK_CFG_SIZE);
-		memcpy(&v, dev_.config + at - AT_DEVICE, size);
-		return v;
-	}
-	switch (at) {
-	case COMMON_DF: return (uint32_t)(dev_.offered >> (32 * dev_.df_select));
-	case COMMON_NUMQ: return QUEUES;
-	case COMMON_STATUS: return dev_.status;
-	case COMMON_Q_SIZE: return dev_.q_size;
-	case COMMON_Q_MSIX: return dev_.no_vectors ? VIRTIO_NO_VECTOR : selected()->vector;
-	case COMMON_Q_NOFF: return dev_.q_select * 2u;
-	default: return 0;
-	}
-}
-
-static void status_write(uint8_t v)
-{
-	if (v == 0) {
-		dev_.resets++;
-		memset(dev_.queue, 0, sizeof(dev_.queue));
-		dev_.accepted = 0;
-		if (dev_.never_reset)
-			return;
-	}
-	dev_.status = dev_.refuses ? v & (uint8_t)~VIRTIO_S_FEATURES_OK : v;
-}
-
-static void address_set(uint64_t *a, uint32_t at, uint64_t v)
-{
-	*a = at & 4 ? (*a & UINT32_MAX) | v << 32 : (*a & ~(uint64_t)UINT32_MAX) | v;
-}
-
-void fake_mmio_write(void *base, uint32_t off, unsigned int size, uint64_t v)
-{
-	uint32_t at = bar_offset(base, off);
-	struct queue *q = selected();
-
-	(void)size;
-	if (at >= AT_NOTIFY) {
-		assert_true(at < AT_DEVICE && v < QUEUES && at == AT_NOTIFY + 8 * v);
-		assert_true(dev_.status & VIRTIO_S_DRIVER_OK);
-		return;
-	}
-	switch (at) {
-	case COMMON_DFSELECT: dev_.df_select = (uint32_t)v; break;
-	case COMMON_GFSELECT: dev_.gf_select = (uint32_t)v; break;
-	case COMMON_GF:
-		assert_false(dev_.status & VIRTIO_S_FEATURES_OK);
-		dev_.accepted |= v << (32 * dev_.gf_select);
-		break;
-	case COMMON_STATUS: status_write((uint8_t)v); break;
-	case COMMON_Q_SELECT: dev_.q_select = (uint16_t)v; break;
-	case COMMON_Q_SIZE: q->size = (uint16_t)v; break;
-	case COMMON_Q_MSIX: q->vector = (uint16_t)v; break;
-	case COMMON_Q_ENABLE: q->enabled = (uint16_t)v; break;
-	case COMMON_Q_DESC: case COMMON_Q_DESC + 4: address_set(&q->desc, at, v); break;
-	case COMMON_Q_AVAIL: case COMMON_Q_AVAIL + 4: address_set(&q->avail, at, v); break;
-	case COMMON_Q_USED: case COMMON_Q_USED + 4: address_set(&q->used, at, v); break;
-	default: fail_msg("write to 0x%x", at);
-	}
-}
-
-/* --- requests --- */
-
-/* The descriptors of a chain, in a row. Returns: how many. */
-static unsigned int chain(const struct queue *q, uint16_t head, struct hvio_desc *out)
-{
-	const struct hvio_desc *table = fake_memory(q->desc);
-	unsigned int n = 0, i = head, most = q->size;
-
-	if (table[i].flags & VIRTIO_DESC_INDIRECT) {
-		assert_true(dev_.accepted & VIRTIO_F_INDIRECT_DESC);
-		assert_int_equal(table[i].flags, VIRTIO_DESC_INDIRECT);
-		most = table[i].len / 16;
-		table = fake_memory(table[i].addr);
-		i = 0;
-	}
-	for (;;) {
-		assert_true(n < most && i < most);
-		out[n++] = table[i];
-		if (!(table[i].flags & VIRTIO_DESC_NEXT))
-			return n;
-		i = table[i].next;
-	}
-}
+	uint8_t data[DISK_SIZE];
+	unsigned int fail_count; /* requests that are to fail */
+	unsigned int done[16];
+} model;
 
 static uint8_t move(const struct hvio_desc *d, unsigned int n, uint64_t off, bool read)
 {
@@ -211,9 +39,9 @@ static uint8_t move(const struct hvio_desc *d, unsigned int n, uint64_t off, boo
 			return VIRTIO_BLK_S_IOERR;
 		assert_int_equal((d[i].flags & VIRTIO_DESC_WRITE) != 0, read);
 		if (read)
-			memcpy(fake_memory(d[i].addr), dev_.data + off, d[i].len);
+			memcpy(fake_memory(d[i].addr), model.data + off, d[i].len);
 		else
-			memcpy(dev_.data + off, fake_memory(d[i].addr), d[i].len);
+			memcpy(model.data + off, fake_memory(d[i].addr), d[i].len);
 		off += d[i].len;
 	}
 	return VIRTIO_BLK_S_OK;
@@ -225,10 +53,9 @@ static uint8_t request(const struct hvio_desc *d, unsigned int n)
 	const struct vblk_range *r = fake_memory(d[1].addr);
 
 	assert_true(n >= 2 && d[0].len == 16 && !(d[0].flags & VIRTIO_DESC_WRITE));
-	dev_.done[h->type]++;
-	dev_.longest = MAX(dev_.longest, n);
-	if (dev_.fail_count > 0) {
-		dev_.fail_count--;
+	model.done[h->type]++;
+	if (model.fail_count > 0) {
+		model.fail_count--;
 		return VIRTIO_BLK_S_IOERR;
 	}
 	switch (h->type) {
@@ -244,53 +71,17 @@ static uint8_t request(const struct hvio_desc *d, unsigned int n)
 		return VIRTIO_BLK_S_OK;
 	default:
 		assert_true(n == 3 && d[1].len == 16);
-		memset(dev_.data + r->sector * 512, h->type == VIRTIO_BLK_T_DISCARD ? 0xdd : 0,
+		memset(model.data + r->sector * 512, h->type == VIRTIO_BLK_T_DISCARD ? 0xdd : 0,
 		       r->sectors * 512ull);
 		return VIRTIO_BLK_S_OK;
 	}
 }
 
-static void used_put(struct queue *q, uint32_t id)
+static bool fake_hvio_request(const struct hvio_desc *d, unsigned int n)
 {
-	uint8_t *used = fake_memory(q->used);
-
-	store32(used + 4 + 8 * (q->used_idx % q->size), dev_.bad_id ? id + 3 * q->size : id);
-	store32(used + 8 + 8 * (q->used_idx % q->size), 1);
-	q->used_idx++;
-	store16(used + 2, dev_.endless ? (uint16_t)(q->used_idx + 77) : q->used_idx);
-}
-
-static void queue_serve(struct queue *q)
-{
-	static struct hvio_desc d[HVIO_RING_MAX];
-	const uint8_t *avail;
-	bool any = false;
-
-	if (!q->enabled || !(dev_.status & VIRTIO_S_DRIVER_OK) || dev_.silent)
-		return;
-	avail = fake_memory(q->avail);
-	while (q->avail_seen != load16(avail + 2)) {
-		uint16_t head = load16(avail + 4 + 2 * (q->avail_seen++ % q->size));
-		unsigned int n = chain(q, head, d);
-
-		assert_true(d[n - 1].len == 1 && (d[n - 1].flags & VIRTIO_DESC_WRITE));
-		*(uint8_t *)fake_memory(d[n - 1].addr) = request(d, n);
-		used_put(q, head);
-		any = true;
-	}
-	if (any)
-		fake_irq(q->vector);
-}
-
-static void device_thread(void *arg)
-{
-	(void)arg;
-	while (!stop) {
-		for (unsigned int i = 0; i < QUEUES; i++)
-			queue_serve(&dev_.queue[i]);
-		fake_now += 1000000;
-		thread_yield();
-	}
+	assert_true(d[n - 1].len == 1 && (d[n - 1].flags & VIRTIO_DESC_WRITE));
+	*(uint8_t *)fake_memory(d[n - 1].addr) = request(d, n);
+	return true;
 }
 
 /* --- tests --- */
@@ -299,34 +90,22 @@ static struct block_dev *disk;
 
 static int setup(void **state)
 {
-	const struct thread_attr attr = {.cpu = -1};
-
 	(void)state;
-	memset(&dev_, 0, sizeof(dev_));
-	dev_.offered = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
-		       VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH |
-		       VIRTIO_BLK_F_TOPOLOGY | VIRTIO_BLK_F_MQ | VIRTIO_BLK_F_DISCARD |
-		       VIRTIO_BLK_F_WRITE_ZEROES | VIRTIO_BLK_F_CONFIG_WCE;
-	dev_.q_size = 128;
+	memset(&model, 0, sizeof(model));
+	fake_hvio_start(VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX |
+				VIRTIO_BLK_F_SEG_MAX | VIRTIO_BLK_F_BLK_SIZE | VIRTIO_BLK_F_FLUSH |
+				VIRTIO_BLK_F_TOPOLOGY | VIRTIO_BLK_F_MQ | VIRTIO_BLK_F_DISCARD |
+				VIRTIO_BLK_F_WRITE_ZEROES | VIRTIO_BLK_F_CONFIG_WCE,
+			128);
 	store64(dev_.config + VBLK_CFG_CAPACITY, DISK_SIZE / 512);
 	store32(dev_.config + VBLK_CFG_SEG_MAX, 126);
 	store32(dev_.config + VBLK_CFG_BLK_SIZE, 512);
 	dev_.config[VBLK_CFG_TOPOLOGY] = 3;
-	store16(dev_.config + VBLK_CFG_NUM_QUEUES, QUEUES);
+	store16(dev_.config + VBLK_CFG_NUM_QUEUES, FAKE_QUEUES);
 	store32(dev_.config + VBLK_CFG_MAX_DISCARD, 1000);
 	store32(dev_.config + VBLK_CFG_DISCARD_ALIGN, 8);
 	store32(dev_.config + VBLK_CFG_MAX_ZEROES, 0xffffffff);
-	dev_.caps[0] = CAPS;
-	cap_set(0, 9, 0, 0, 64); /* unknown */
-	cap_set(1, VIRTIO_CAP_COMMON, 4, 0, COMMON_SIZE);
-	cap_set(2, VIRTIO_CAP_NOTIFY, 4, AT_NOTIFY, 0x100);
-	cap_set(3, VIRTIO_CAP_DEVICE, 4, AT_DEVICE, VBLK_CFG_SIZE);
-	fake_regs = &dev_;
-	fake_pci.bar[4].size = BAR_SIZE;
-	fake_irq_count = QUEUES + 1;
-	stop = false;
 	assert_int_equal(block_init(), 0);
-	assert_int_equal(thread_create(&device, "device", device_thread, NULL, &attr), 0);
 	return 0;
 }
 
@@ -385,18 +164,18 @@ static void work(void)
 		uint64_t off = i % 100 * 4096, len = 512 * (1 + i % 17);
 
 		assert_int_equal(block_write(disk, off, mem + i, len, i % 5 ? 0 : BLOCK_F_FUA), 0);
-		assert_memory_equal(dev_.data + off, mem + i, len);
+		assert_memory_equal(model.data + off, mem + i, len);
 		assert_int_equal(block_read(disk, off, back, len), 0);
 		assert_memory_equal(back, mem + i, len);
 	}
 	assert_int_equal(block_write(disk, 0, mem, sizeof(mem), 0), 0);
-	assert_memory_equal(dev_.data, mem, sizeof(mem));
+	assert_memory_equal(model.data, mem, sizeof(mem));
 	assert_int_equal(block_flush(disk), 0);
 	assert_int_equal(block_discard(disk, KIB(64), KIB(900)), 0);
-	assert_int_equal(dev_.data[KIB(64)], 0xdd);
-	assert_int_equal(dev_.data[KIB(964) - 1], 0xdd);
-	assert_int_equal(dev_.data[KIB(964)], 0);
-	assert_true(dev_.done[VIRTIO_BLK_T_FLUSH] > 60 && dev_.done[VIRTIO_BLK_T_DISCARD] > 1);
+	assert_int_equal(model.data[KIB(64)], 0xdd);
+	assert_int_equal(model.data[KIB(964) - 1], 0xdd);
+	assert_int_equal(model.data[KIB(964)], 0);
+	assert_true(model.done[VIRTIO_BLK_T_FLUSH] > 60 && model.done[VIRTIO_BLK_T_DISCARD] > 1);
 }
 
 static void test_data(void **state)
@@ -445,7 +224,7 @@ static void scattered(void)
 			thread_yield();
 		assert_int_equal(ops[k].err, 0);
 		for (unsigned int i = 0; i < 100; i++)
-			assert_memory_equal(dev_.data + k * KIB(64) + i * 512,
+			assert_memory_equal(model.data + k * KIB(64) + i * 512,
 					    mem + (2 * i + 1) * 4096, 512);
 	}
 }
@@ -491,7 +270,7 @@ static void test_errors(void **state)
 
 	(void)state;
 	plug();
-	dev_.fail_count = 1;
+	model.fail_count = 1;
 	assert_int_equal(block_read(disk, 0, buf, 512), -RAY_EIO);
 	assert_int_equal(block_read(disk, 0, buf, 512), 0);
 	assert_int_equal(dev_.resets, 1);

@@ -46,7 +46,7 @@ struct hvio_ring {
 	uint32_t avail_at, used_at; /* in `rings` */
 	uint16_t avail_idx, used_idx;
 	uint32_t notify;   /* offset of its doorbell */
-	bool on;
+	bool on, serving; /* atomic; serving: its interrupt handler runs */
 	uint16_t free_count;
 	uint16_t free[HVIO_RING_MAX];
 	bool busy[HVIO_RING_MAX];
@@ -109,6 +109,9 @@ int __must_check hvio_ring_init(struct hvio_ring *r, struct hvio *v, uint16_t in
 void hvio_ring_fini(struct hvio_ring *r);
 /** Empty, and known to the device, with MSI-X vector @vector. 0, -RAY_EIO (it refuses). */
 int __must_check hvio_ring_enable(struct hvio_ring *r, uint16_t vector);
+
+/** No slot is given and no end taken any more; on return none is being taken. Thread, no lock. */
+void hvio_ring_off(struct hvio_ring *r);
 
 /** A free slot; -RAY_EAGAIN. Pre: r->lock. */
 int hvio_slot_take(struct hvio_ring *r);

@@ -7,9 +7,7 @@
  */
 #include <string.h>
 
-#include "devices/host/virtio/hvio.h"
-#include "kernel/arch/percpu.h"
-#include "kernel/block/block.h"
+#include "devices/host/virtio/hvio_io.h"
 #include "kernel/lib/err.h"
 #define LOG_TAG "virtio-blk"
 #include "kernel/log.h"
@@ -19,7 +17,6 @@
 #include "kernel/sched/wait.h"
 #include "kernel/time/time.h"
 
-#define QUEUES_MAX   16u
 #define AROUND       2u /* descriptors of a request that are not its data: header and status */
 #define BYTES_MAX    MIB(1)
 #define RANGE_MAX    GIB(1)
@@ -42,16 +39,8 @@ struct around {
 };
 BUILD_ASSERT(sizeof(struct around) == 64, "none shares a cache line");
 
-struct queue {
-	struct hvio_ring ring;
-	struct dma_buf around;
-	struct block_cmd *cmd[HVIO_RING_MAX]; /* NULL, in use: the driver's own */
-};
-
 struct vblk_host {
-	struct hvio v;
-	struct queue *queue;
-	unsigned int queue_count;
+	struct hvio_io io;
 	struct block_dev *dev;
 	struct waitq wait; /* for the driver's own request */
 	bool id_over;
@@ -59,12 +48,6 @@ struct vblk_host {
 };
 
 /* --- requests --- */
-
-static void desc_fill(struct hvio_desc *d, uint64_t addr, uint32_t len, bool write)
-{
-	*d = (struct hvio_desc){.addr = addr, .len = len,
-				.flags = write ? VIRTIO_DESC_WRITE : 0};
-}
 
 static uint32_t type_of(enum block_op op)
 {
@@ -77,23 +60,8 @@ static uint32_t type_of(enum block_op op)
 	return types[op];
 }
 
-static int data_fill(const struct queue *q, const struct block_cmd *cmd, struct hvio_desc *d,
-		     uint16_t *n)
-{
-	for (uint32_t i = 0; i < cmd->seg_count; i++) {
-		dma_addr_t at;
-		int err = dma_map(q->ring.v->pci, cmd->seg[i].addr, cmd->seg[i].len, DMA_BOTH,
-				  UINT64_MAX, &at);
-
-		if (err)
-			return err;
-		desc_fill(&d[(*n)++], at.v, cmd->seg[i].len, cmd->op == BLOCK_READ);
-	}
-	return 0;
-}
-
 /* The request's descriptors. Returns: how many, or an error. Pre: the ring's lock. */
-static int request_fill(struct queue *q, uint16_t slot, const struct block_cmd *cmd)
+static int request_fill(struct hvio_ioq *q, uint16_t slot, const struct block_cmd *cmd, void *ctx)
 {
 	struct around *a = (struct around *)q->around.va + slot;
 	uint64_t at = q->around.addr.v + slot * sizeof(*a);
@@ -101,12 +69,13 @@ static int request_fill(struct queue *q, uint16_t slot, const struct block_cmd *
 	uint16_t n = 0;
 	int err;
 
+	(void)ctx;
 	a->status = STATUS_NONE;
 	a->header = (struct vblk_header){.type = type_of(cmd->op)};
-	desc_fill(&d[n++], at + offsetof(struct around, header), sizeof(a->header), false);
+	hvio_desc_fill(&d[n++], at + offsetof(struct around, header), sizeof(a->header), false);
 	if (cmd->op == BLOCK_READ || cmd->op == BLOCK_WRITE) {
 		a->header.sector = cmd->off / VBLK_SECTOR;
-		err = data_fill(q, cmd, d, &n);
+		err = hvio_data_fill(q, cmd, d, &n);
 		if (err)
 			return err;
 	} else if (cmd->op != BLOCK_FLUSH) {
@@ -116,30 +85,17 @@ static int request_fill(struct queue *q, uint16_t slot, const struct block_cmd *
 			.flags = cmd->op == BLOCK_ZERO && (cmd->flags & BLOCK_F_UNMAP) ?
 					 VBLK_RANGE_UNMAP : 0,
 		};
-		desc_fill(&d[n++], at + offsetof(struct around, range), sizeof(a->range), false);
+		hvio_desc_fill(&d[n++], at + offsetof(struct around, range), sizeof(a->range), false);
 	}
-	desc_fill(&d[n++], at + offsetof(struct around, status), 1, true);
+	hvio_desc_fill(&d[n++], at + offsetof(struct around, status), 1, true);
 	return n;
 }
 
 static int blk_submit(void *drv, struct block_cmd *cmd)
 {
 	struct vblk_host *b = drv;
-	struct queue *q = &b->queue[this_cpu()->id % b->queue_count];
-	uint64_t flags = spin_lock_irqsave(&q->ring.lock);
-	int slot = hvio_slot_take(&q->ring), n = -RAY_EAGAIN;
 
-	if (likely(slot >= 0)) {
-		n = request_fill(q, (uint16_t)slot, cmd);
-		if (likely(n > 0)) {
-			q->cmd[slot] = cmd;
-			hvio_submit(&q->ring, (uint16_t)slot, (uint16_t)n);
-		} else {
-			hvio_slot_give(&q->ring, (uint16_t)slot);
-		}
-	}
-	spin_unlock_irqrestore(&q->ring.lock, flags);
-	return n > 0 ? 0 : -RAY_EAGAIN;
+	return hvio_io_submit(&b->io, cmd, request_fill, NULL);
 }
 
 static int result_of(uint8_t status)
@@ -149,16 +105,12 @@ static int result_of(uint8_t status)
 
 static void request_done(struct hvio_ring *r, uint16_t slot, uint32_t len)
 {
-	struct vblk_host *b = container_of(r->v, struct vblk_host, v);
-	struct queue *q = r->owner;
-	uint64_t flags = spin_lock_irqsave(&r->lock);
-	struct block_cmd *cmd = q->cmd[slot];
+	struct vblk_host *b = container_of(r->v, struct vblk_host, io.v);
+	struct hvio_ioq *q = r->owner;
 	uint8_t status = *(volatile uint8_t *)&((struct around *)q->around.va)[slot].status;
+	struct block_cmd *cmd = hvio_io_take(q, slot);
 
 	(void)len;
-	q->cmd[slot] = NULL;
-	hvio_slot_give(r, slot);
-	spin_unlock_irqrestore(&r->lock, flags);
 	if (likely(cmd)) {
 		block_cmd_done(cmd, result_of(status));
 		return;
@@ -169,7 +121,7 @@ static void request_done(struct hvio_ring *r, uint16_t slot, uint32_t len)
 
 static void nonsense(struct hvio_ring *r)
 {
-	struct vblk_host *b = container_of(r->v, struct vblk_host, v);
+	struct vblk_host *b = container_of(r->v, struct vblk_host, io.v);
 
 	if (b->dev)
 		block_trouble(b->dev);
@@ -178,7 +130,7 @@ static void nonsense(struct hvio_ring *r)
 /* The serial number (5.2.6.1), before anybody else asks for anything; a device need not have one. */
 static void serial_read(struct vblk_host *b, struct block_ident *ident)
 {
-	struct queue *q = &b->queue[0];
+	struct hvio_ioq *q = &b->io.queue[0];
 	struct around *a = q->around.va;
 	struct hvio_desc *d;
 	uint64_t flags = spin_lock_irqsave(&q->ring.lock), at;
@@ -190,9 +142,9 @@ static void serial_read(struct vblk_host *b, struct block_ident *ident)
 	d = hvio_slot_descs(&q->ring, (uint16_t)slot);
 	a->status = STATUS_NONE;
 	a->header = (struct vblk_header){.type = VIRTIO_BLK_T_GET_ID};
-	desc_fill(&d[0], at + offsetof(struct around, header), sizeof(a->header), false);
-	desc_fill(&d[1], at + offsetof(struct around, id), VBLK_ID_LEN, true);
-	desc_fill(&d[2], at + offsetof(struct around, status), 1, true);
+	hvio_desc_fill(&d[0], at + offsetof(struct around, header), sizeof(a->header), false);
+	hvio_desc_fill(&d[1], at + offsetof(struct around, id), VBLK_ID_LEN, true);
+	hvio_desc_fill(&d[2], at + offsetof(struct around, status), 1, true);
 	hvio_submit(&q->ring, (uint16_t)slot, 3);
 	spin_unlock_irqrestore(&q->ring.lock, flags);
 	/* A device that does not answer keeps the slot: it may still write there. */
@@ -201,121 +153,23 @@ static void serial_read(struct vblk_host *b, struct block_ident *ident)
 		block_text_take(ident->serial, sizeof(ident->serial), a->id, VBLK_ID_LEN);
 }
 
-/* --- queues --- */
-
-static void queues_fini(struct vblk_host *b)
-{
-	for (unsigned int i = 0; b->queue && i < QUEUES_MAX; i++) {
-		hvio_ring_fini(&b->queue[i].ring);
-		if (b->queue[i].ring.v)
-			dma_free(b->v.pci, &b->queue[i].around);
-	}
-	kfree(b->queue);
-}
-
-static int queue_init(struct vblk_host *b, uint16_t index)
-{
-	struct queue *q = &b->queue[index];
-	int err = hvio_ring_init(&q->ring, &b->v, index, HVIO_SEGS_MAX);
-
-	q->ring.owner = q;
-	q->ring.done = request_done;
-	q->ring.nonsense = nonsense;
-	if (!err)
-		err = dma_alloc(b->v.pci, q->ring.slots * sizeof(struct around), UINT64_MAX,
-				&q->around);
-	return err;
-}
-
-/* One for each CPU, as far as queues and vectors go. Vectors are the queues' numbers. */
-static int queues_init(struct vblk_host *b)
-{
-	unsigned int want = MIN(cpu_count(), QUEUES_MAX);
-	int err = 0;
-
-	want = MIN(want, pci_irq_count(b->v.pci));
-	want = MIN(want, hvio_has(&b->v, VIRTIO_BLK_F_MQ) ?
-				 hvio_config16(&b->v, VBLK_CFG_NUM_QUEUES) : 1u);
-	if (want == 0)
-		return -RAY_ENODEV;
-	b->queue = kcalloc(QUEUES_MAX, sizeof(*b->queue), MEM_DRIVER);
-	if (!b->queue)
-		return -RAY_ENOMEM;
-	for (; !err && b->queue_count < want; b->queue_count++)
-		err = queue_init(b, (uint16_t)b->queue_count);
-	for (unsigned int i = 0; !err && i < want; i++)
-		err = pci_irq_request(b->v.pci, i, i % cpu_count(), hvio_interrupt,
-				      &b->queue[i].ring, "virtio-blk");
-	return err;
-}
-
-static int queues_enable(struct vblk_host *b)
-{
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < b->queue_count; i++)
-		err = hvio_ring_enable(&b->queue[i].ring, (uint16_t)i);
-	if (!err)
-		hvio_begin(&b->v);
-	return err;
-}
-
-/* --- recovery --- */
-
-static void rings_off(struct vblk_host *b)
-{
-	for (unsigned int i = 0; i < b->queue_count; i++) {
-		uint64_t flags = spin_lock_irqsave(&b->queue[i].ring.lock);
-
-		b->queue[i].ring.on = false;
-		spin_unlock_irqrestore(&b->queue[i].ring.lock, flags);
-	}
-}
-
-/* Everything under way is to be repeated. Pre: the device was reset, the rings are off. */
-static void abandon(struct vblk_host *b)
-{
-	for (unsigned int i = 0; i < b->queue_count; i++) {
-		struct queue *q = &b->queue[i];
-
-		for (uint16_t slot = 0; slot < q->ring.slots; slot++) {
-			uint64_t flags = spin_lock_irqsave(&q->ring.lock);
-			struct block_cmd *cmd = q->cmd[slot];
-
-			q->cmd[slot] = NULL;
-			spin_unlock_irqrestore(&q->ring.lock, flags);
-			if (cmd)
-				block_cmd_done(cmd, -RAY_EAGAIN);
-		}
-	}
-}
+/* --- life --- */
 
 static int blk_recover(void *drv)
 {
 	struct vblk_host *b = drv;
-	int err;
+	int err = hvio_io_reset(&b->io);
 
-	rings_off(b);
-	err = hvio_reset(&b->v);
-	if (err) /* it may still write to memory */
-		pci_master_set(b->v.pci, false);
-	abandon(b);
-	if (!err)
-		err = hvio_negotiate(&b->v, b->v.features);
-	if (!err)
-		err = queues_enable(b);
 	log_warn("device was reset: %s", ray_strerror(err));
 	return err;
 }
-
-/* --- life --- */
 
 static void blk_put(struct vblk_host *b)
 {
 	if (__atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
-	queues_fini(b);
-	hvio_fini(&b->v);
+	hvio_io_fini(&b->io);
+	hvio_fini(&b->io.v);
 	kfree(b);
 }
 
@@ -348,12 +202,12 @@ static uint32_t granule(const struct hvio *v, uint32_t block)
 /* A disk's limits, from what the device says, whatever that is. */
 static int limits_take(const struct vblk_host *b, struct block_limits *l)
 {
-	const struct hvio *v = &b->v;
+	const struct hvio *v = &b->io.v;
 	uint32_t block = hvio_has(v, VIRTIO_BLK_F_BLK_SIZE) ? hvio_config32(v, VBLK_CFG_BLK_SIZE) :
 							      VBLK_SECTOR;
 	uint8_t physical = hvio_has(v, VIRTIO_BLK_F_TOPOLOGY) ?
 				   hvio_config8(v, VBLK_CFG_TOPOLOGY) & 0xfu : 0;
-	uint32_t segs = b->queue[0].ring.segs_max - AROUND;
+	uint32_t segs = b->io.queue[0].ring.segs_max - AROUND;
 
 	if (block < VBLK_SECTOR || (block & (block - 1)))
 		return -RAY_EINVAL;
@@ -379,9 +233,9 @@ static int limits_take(const struct vblk_host *b, struct block_limits *l)
 static int publish(struct vblk_host *b)
 {
 	struct block_init init = {.prefix = "vd", .letter = true, .ops = &blk_ops, .drv = b,
-				  .depth = b->queue_count * b->queue[0].ring.slots,
+				  .depth = b->io.queue_count * b->io.queue[0].ring.slots,
 				  .ident = {.driver = "virtio-blk", .model = "virtio disk"}};
-	uint64_t sectors = hvio_config64(&b->v, VBLK_CFG_CAPACITY);
+	uint64_t sectors = hvio_config64(&b->io.v, VBLK_CFG_CAPACITY);
 	int err = sectors > UINT64_MAX / VBLK_SECTOR ? -RAY_EINVAL : limits_take(b, &init.limits);
 
 	if (err)
@@ -395,15 +249,17 @@ static int publish(struct vblk_host *b)
 	return err;
 }
 
-static void blk_stop(struct vblk_host *b)
+/* One queue unless the device has several. */
+static int queues_init(struct vblk_host *b)
 {
-	int err;
+	const struct hvio *v = &b->io.v;
+	const struct hvio_io_init init = {
+		.count = hvio_has(v, VIRTIO_BLK_F_MQ) ? hvio_config16(v, VBLK_CFG_NUM_QUEUES) : 1,
+		.around = sizeof(struct around), .done = request_done, .nonsense = nonsense,
+		.name = "virtio-blk",
+	};
 
-	rings_off(b);
-	err = hvio_reset(&b->v);
-	(void)err; /* bus mastering goes in any case */
-	pci_master_set(b->v.pci, false);
-	pci_irq_release_all(b->v.pci);
+	return hvio_io_init(&b->io, &init);
 }
 
 static int blk_probe(struct pci_dev *d)
@@ -416,18 +272,18 @@ static int blk_probe(struct pci_dev *d)
 	b->refs = 1;
 	waitq_init(&b->wait);
 	d->priv = b;
-	err = hvio_init(&b->v, d, FEATURES);
+	err = hvio_init(&b->io.v, d, FEATURES);
 	if (!err)
 		err = queues_init(b);
 	if (!err) {
 		pci_master_set(d, true);
-		err = queues_enable(b);
+		err = hvio_io_enable(&b->io);
 	}
 	if (!err)
 		err = publish(b);
 	if (err) {
-		if (b->v.common.regs)
-			blk_stop(b);
+		if (b->io.v.common.regs)
+			hvio_io_stop(&b->io);
 		blk_put(b);
 	}
 	return err;
@@ -437,8 +293,7 @@ static void blk_remove(struct pci_dev *d)
 {
 	struct vblk_host *b = d->priv;
 
-	blk_stop(b);
-	abandon(b);
+	hvio_io_stop(&b->io);
 	block_unpublish(b->dev);
 	blk_put(b);
 }

@@ -4,6 +4,7 @@
 
 #include "devices/host/virtio/hvio.h"
 #include "devices/host/virtio/hvio_priv.h"
+#include "kernel/arch/cpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/mmio.h"
 
@@ -89,6 +90,16 @@ int hvio_ring_enable(struct hvio_ring *r, uint16_t vector)
 	return err;
 }
 
+void hvio_ring_off(struct hvio_ring *r)
+{
+	uint64_t flags = spin_lock_irqsave(&r->lock);
+
+	__atomic_store_n(&r->on, false, __ATOMIC_SEQ_CST);
+	spin_unlock_irqrestore(&r->lock, flags);
+	while (__atomic_load_n(&r->serving, __ATOMIC_SEQ_CST))
+		cpu_relax();
+}
+
 /* --- requests --- */
 
 int hvio_slot_take(struct hvio_ring *r)
@@ -168,13 +179,13 @@ static bool used_next(struct hvio_ring *r, uint32_t *id, uint32_t *len)
 	return true;
 }
 
-void hvio_interrupt(void *arg)
+static void serve(struct hvio_ring *r)
 {
-	struct hvio_ring *r = arg;
 	uint32_t id, len;
 
 	/* A device that never stops gets one round, and another interrupt for the next. */
-	for (unsigned int n = 0; n < r->size && r->on && used_next(r, &id, &len); n++) {
+	for (unsigned int n = 0; n < r->size && __atomic_load_n(&r->on, __ATOMIC_SEQ_CST) &&
+				 used_next(r, &id, &len); n++) {
 		uint64_t flags = spin_lock_irqsave(&r->lock);
 		int slot = slot_of(r, id);
 
@@ -185,4 +196,13 @@ void hvio_interrupt(void *arg)
 		}
 		r->done(r, (uint16_t)slot, len);
 	}
+}
+
+void hvio_interrupt(void *arg)
+{
+	struct hvio_ring *r = arg;
+
+	__atomic_store_n(&r->serving, true, __ATOMIC_SEQ_CST);
+	serve(r);
+	__atomic_store_n(&r->serving, false, __ATOMIC_RELEASE);
 }
