@@ -169,6 +169,37 @@ int __must_check block_claim(struct block_dev *dev, const char *who);
 void block_release(struct block_dev *dev);
 const char *block_owner(const struct block_dev *dev); /* NULL: nobody */
 
+/* --- faults on demand --- */
+
+enum block_fault_kind {
+	BLOCK_FAULT_NONE,
+	BLOCK_FAULT_ERROR,  /* the command fails, the device is not asked */
+	BLOCK_FAULT_SILENT, /* no answer comes: its deadline passes, the device is reset */
+	BLOCK_FAULT_ENDED,  /* the layer's own */
+};
+#define BLOCK_FAULTS_MAX   8u
+#define BLOCK_FAULT_ALWAYS UINT32_MAX
+
+struct block_fault {
+	enum block_fault_kind kind; /* ERROR or SILENT */
+	uint32_t ops;      /* BIT(enum block_op) each; a flush matches whatever the range */
+	uint64_t off, len; /* bytes of the device it was given for; of its disk when listed */
+	uint32_t left;     /* commands it is for; BLOCK_FAULT_ALWAYS */
+	uint64_t hits;     /* those it had; ignored by block_fault_add() */
+};
+
+/**
+ * From now on commands that touch a range do not do what they should. A command is what reaches
+ * the disk: several short requests never are one, a long one may be several.
+ * Returns: 0, -RAY_ERANGE (outside the device, or for no command), -RAY_ENOSPC. Context: any but
+ * NMI.
+ */
+int __must_check block_fault_add(struct block_dev *dev, const struct block_fault *fault);
+/** None are left on the device's disk. What is silent stays so until its deadline. */
+void block_fault_clear(struct block_dev *dev);
+/** Those of the device's disk that are not used up. Returns: how many. */
+unsigned int block_fault_list(struct block_dev *dev, struct block_fault out[BLOCK_FAULTS_MAX]);
+
 /* --- devices, for their drivers --- */
 
 struct block_queue;
@@ -186,6 +217,7 @@ struct block_cmd {
 	/* The layer's. */
 	struct block_queue *queue;
 	struct list_head node;
+	uint8_t fault; /* enum block_fault_kind */
 	struct block_req *req;
 	struct block_room *room; /* pieces of its own; NULL: those of the request */
 	uint64_t deadline_ns;

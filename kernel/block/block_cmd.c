@@ -2,6 +2,7 @@
 /* The `disk` commands: which disks there are, one in detail, its partitions, its bytes. */
 #include <string.h>
 
+#include "kernel/block/block_cmd.h"
 #include "kernel/block/block_priv.h"
 #include "kernel/block/gpt.h"
 #include "kernel/cmd.h"
@@ -20,7 +21,7 @@ static const char *state_text(const struct block_dev *d)
 	return names[block_state(d)];
 }
 
-static void complete_names(struct cmd_complete *c, int arg)
+void block_cmd_complete(struct cmd_complete *c, int arg)
 {
 	struct block_dev *d = NULL;
 
@@ -28,8 +29,7 @@ static void complete_names(struct cmd_complete *c, int arg)
 		cmd_complete_add(c, block_ident(d)->name);
 }
 
-/* With a reference; else it has been said that there is no such. */
-static struct block_dev *named(struct cmd_ctx *ctx, const char *name)
+struct block_dev *block_cmd_named(struct cmd_ctx *ctx, const char *name)
 {
 	struct block_dev *d = block_get(name);
 
@@ -102,7 +102,7 @@ static void stats_show(struct record *r, const struct block_stats *s)
 
 static int disk_info_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct block_dev *d = named(ctx, argv[0]);
+	struct block_dev *d = block_cmd_named(ctx, argv[0]);
 	const char *owner;
 	struct block_stats s;
 	struct record r;
@@ -137,7 +137,7 @@ static int disk_info_run(struct cmd_ctx *ctx, int argc, char **argv)
 }
 SHELL_CMD(disk_info, "disk info", "what a disk is and what it has done", .args = "NAME",
 	  .min_args = 1, .max_args = 1, .flags = CMD_JSON, .example = "disk info nvme0n1",
-	  .complete = complete_names, .run = disk_info_run);
+	  .complete = block_cmd_complete, .run = disk_info_run);
 
 static void health_show(struct cmd_ctx *ctx, const struct block_health *h)
 {
@@ -158,7 +158,7 @@ static void health_show(struct cmd_ctx *ctx, const struct block_health *h)
 
 static int disk_smart_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct block_dev *d = named(ctx, argv[0]);
+	struct block_dev *d = block_cmd_named(ctx, argv[0]);
 	struct block_health h;
 	int err;
 
@@ -176,7 +176,7 @@ static int disk_smart_run(struct cmd_ctx *ctx, int argc, char **argv)
 SHELL_CMD(disk_smart, "disk smart", "what a disk says of its own health", .args = "NAME",
 	  .min_args = 1, .max_args = 1, .flags = CMD_JSON,
 	  .help = "Wear is of the writes it is rated for; a disk that is failing is to be replaced.",
-	  .example = "disk smart nvme0n1", .complete = complete_names, .run = disk_smart_run);
+	  .example = "disk smart nvme0n1", .complete = block_cmd_complete, .run = disk_smart_run);
 
 /* --- partitions --- */
 
@@ -202,7 +202,7 @@ static int repair(struct cmd_ctx *ctx, struct block_dev *d)
 
 static int disk_repair_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct block_dev *d = named(ctx, argv[0]);
+	struct block_dev *d = block_cmd_named(ctx, argv[0]);
 	int err;
 
 	(void)argc;
@@ -216,7 +216,7 @@ SHELL_CMD(disk_repair, "disk repair", "make the damaged copy of a partition tabl
 	  .args = "NAME", .min_args = 1, .max_args = 1,
 	  .help = "A GPT stands on a disk twice. Where one copy is damaged it is written anew from\n"
 		  "the other; where both are whole nothing is done. The disk must not be in use.",
-	  .example = "disk repair nvme0n1", .complete = complete_names, .run = disk_repair_run);
+	  .example = "disk repair nvme0n1", .complete = block_cmd_complete, .run = disk_repair_run);
 
 static void part_row(struct table *t, const struct gpt_part *p, uint32_t logical)
 {
@@ -235,7 +235,7 @@ static int disk_part_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	static const struct table_col cols[] = {{"number", TABLE_RIGHT}, {"first_block", TABLE_RIGHT},
 						{"size", TABLE_RIGHT},	 {"type", 0}, {"name", 0}};
-	struct block_dev *d = named(ctx, argv[0]);
+	struct block_dev *d = block_cmd_named(ctx, argv[0]);
 	struct gpt *gpt;
 	struct table t;
 	char why[96];
@@ -264,7 +264,7 @@ static int disk_part_run(struct cmd_ctx *ctx, int argc, char **argv)
 SHELL_CMD(disk_part, "disk part", "read a disk's partition table (GPT)", .args = "NAME",
 	  .min_args = 1, .max_args = 1, .flags = CMD_JSON,
 	  .help = "Says what is wrong when one of its two copies is damaged.",
-	  .example = "disk part nvme0n1", .complete = complete_names, .run = disk_part_run);
+	  .example = "disk part nvme0n1", .complete = block_cmd_complete, .run = disk_part_run);
 
 /* --- bytes --- */
 
@@ -306,7 +306,7 @@ static int disk_dump_run(struct cmd_ctx *ctx, int argc, char **argv)
 		err = parse_size(argv[2], &len);
 	if (err || len == 0 || len > DUMP_MAX)
 		return cmd_fail(ctx, -RAY_EINVAL, "an offset and 1 to 4096 bytes, like 64K 512");
-	d = named(ctx, argv[0]);
+	d = block_cmd_named(ctx, argv[0]);
 	if (!d)
 		return -RAY_ENOENT;
 	if (off > d->ident.size || len > d->ident.size - off)
@@ -319,4 +319,4 @@ static int disk_dump_run(struct cmd_ctx *ctx, int argc, char **argv)
 }
 SHELL_CMD(disk_dump, "disk dump", "show bytes of a disk", .args = "NAME [OFFSET [BYTES]]",
 	  .min_args = 1, .max_args = 3, .example = "disk dump nvme0n1 0 64",
-	  .complete = complete_names, .run = disk_dump_run);
+	  .complete = block_cmd_complete, .run = disk_dump_run);

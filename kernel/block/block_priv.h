@@ -65,9 +65,12 @@ struct block_queue {
 	struct waitq wake;
 	uint32_t todo;              /* atomic: BLOCK_TODO_* */
 	bool scanned;               /* atomic: its partitions were read, or will not be */
+	struct block_fault fault[BLOCK_FAULTS_MAX]; /* left 0: none */
+	unsigned int fault_count;
 };
 #define BLOCK_TODO_TROUBLE BIT(0)
 #define BLOCK_TODO_QUIT    BIT(1)
+#define BLOCK_TODO_FAULT   BIT(2)
 
 /* dev.c */
 extern struct mutex block_list;
@@ -101,6 +104,12 @@ void block_scan_start(struct block_queue *q);
 /** Wait until that is over. Context: thread. */
 void block_scan_wait(struct block_queue *q);
 void block_worker_wake(struct block_queue *q, uint32_t todo);
+
+/* fault.c */
+/** What is to become of a command; it is counted. Pre: q->lock. */
+enum block_fault_kind block_fault_take(struct block_queue *q, const struct block_cmd *c);
+/** End what was not given to the device: what is to fail, with @silent all. Context: thread. */
+void block_fault_end(struct block_queue *q, bool silent, int err);
 
 /* part.c */
 /** Read a disk's partition table and publish what is in it. Context: thread, not the queue's. */

@@ -349,6 +349,7 @@ void block_unpublish(struct block_dev *dev)
 	block_queue_kill(dev->queue, -RAY_ENODEV);
 	block_queue_stop(dev->queue);
 	block_worker_stop(dev->queue);
+	block_fault_end(dev->queue, true, -RAY_ENODEV);
 	block_scan_wait(dev->queue);
 	block_parts_leave(dev);
 	marker_print(MARKER_BLOCK_DETACHED, "disk=%s", dev->ident.name);

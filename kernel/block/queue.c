@@ -207,6 +207,7 @@ static struct block_cmd *cmd_next(struct block_queue *q)
 		c->req = r;
 		c->tries = 0;
 		c->deadline_ns = 0;
+		c->fault = BLOCK_FAULT_NONE;
 		r->parts++;
 		if (r->flushing || r->op == BLOCK_FLUSH || r->issued == r->len)
 			list_del(&r->node);
@@ -216,6 +217,19 @@ static struct block_cmd *cmd_next(struct block_queue *q)
 	list_add_tail(&c->node, &q->flying);
 	__atomic_fetch_add(&q->giving, 1, __ATOMIC_ACQUIRE);
 	return c;
+}
+
+/* A fault takes a command. Locked. */
+static bool faulty(struct block_queue *q, struct block_cmd *c)
+{
+	c->fault = block_fault_take(q, c);
+	if (c->fault == BLOCK_FAULT_NONE)
+		return false;
+	/* It fails on the queue's thread: here a row of them would end within each other. */
+	if (c->fault == BLOCK_FAULT_ERROR)
+		block_worker_wake(q, BLOCK_TODO_FAULT);
+	__atomic_fetch_sub(&q->giving, 1, __ATOMIC_RELEASE);
+	return true;
 }
 
 /* Give the device what it takes. Called locked, returns unlocked. */
@@ -229,6 +243,8 @@ static void run(struct block_queue *q, uint64_t flags)
 
 		if (!timer_armed(&q->timer))
 			timer_set_ns(&q->timer, time_now() + LOOK_NS);
+		if (unlikely(q->fault_count) && faulty(q, c))
+			continue;
 		spin_unlock_irqrestore(&q->lock, flags);
 		err = q->ops->submit(q->drv, c);
 		flags = spin_lock_irqsave(&q->lock);

@@ -43,6 +43,7 @@ static void mend(struct block_queue *q)
 	log_warn("disk does not answer, or wrongly; resetting it disk=%s", q->dev->ident.name);
 	block_queue_stop(q);
 	err = q->ops->recover(q->drv);
+	block_fault_end(q, true, -RAY_EAGAIN);
 	if (err)
 		give_up(q, err);
 	else
@@ -60,7 +61,10 @@ static void worker(void *arg)
 		todo = __atomic_exchange_n(&q->todo, 0, __ATOMIC_ACQ_REL);
 		if (todo & BLOCK_TODO_QUIT)
 			return;
-		mend(q);
+		if (todo & BLOCK_TODO_FAULT)
+			block_fault_end(q, false, -RAY_EIO);
+		if (todo & BLOCK_TODO_TROUBLE)
+			mend(q);
 	}
 }
 

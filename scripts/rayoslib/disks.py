@@ -3,7 +3,7 @@
 
 import subprocess
 
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 STORE_TYPE = "7a0b6e52-3c3d-4f58-9c1e-5d2f8a4e91c7"  # docs/storage.md
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from conftest import SMP, build_image
 from rayoslib import guest as images
-from rayoslib.disks import MIB, disk_image
+from rayoslib.disks import KIB, MIB, disk_image
 from rayoslib.guest import Guest
 from rayoslib.shell import Shell
 
@@ -112,6 +112,35 @@ def test_a_sector_that_cannot_be_read(shell, show):
         assert "5a 5a 5a 5a" in shell.ok(f"disk dump {BAD} {sector * 512} 16")
     info = shell.run(f"disk info {BAD} --json").json
     assert info["errors"] == 1 and info["state"] == "live"
+
+
+def test_faults_on_demand(shell, show):
+    """What a command of the shell sees of a fault; the disk itself has none."""
+    assert "error read" not in shell.ok("disk fault nvme0n1")
+    shell.ok("disk fault nvme0n1 error read 64K 4K 1")
+    shell.ok("disk fault nvme0n1p2 error write 0 4K")
+    show(shell.ok("disk fault nvme0n1"))
+    faults = shell.listing("disk fault nvme0n1")
+    assert [(f["kind"], f["operation"], f["offset"], f["left"]) for f in faults] == [
+        ("error", "read", 64 * KIB, 1), ("error", "write", 32 * MIB, "always")]
+    assert "00" in shell.ok("disk dump nvme0n1 68K 16")
+    failed = shell.run("disk dump nvme0n1 64K 16")
+    assert failed.status and "input/output error" in failed.text.lower()
+    assert "00" in shell.ok("disk dump nvme0n1 64K 16")
+    shell.ok("disk fault nvme0n1 clear")
+    assert not shell.listing("disk fault nvme0n1")
+    assert "is no operation" in shell.run("disk fault sda error sing 0 512").text
+    assert "ends at" in shell.run("disk fault sda error read 0 1T").text
+
+
+@pytest.mark.skipif(not FULL, reason="30 s, and every other test's time after a reset")
+def test_a_disk_that_hangs(shell, show):
+    """No answer comes to one command: the controller is reset and the command repeated."""
+    shell.ok(f"disk fault {BAD} silent read 64K 4K 1")
+    assert "5a 5a" in shell.ok(f"disk dump {BAD} 64K 16", 120)
+    info = shell.run(f"disk info {BAD} --json").json
+    show(shell.ok(f"disk info {BAD}"))
+    assert info["timeouts"] >= 1 and info["repeats"] == 1 and info["state"] == "live"
 
 
 def test_a_damaged_table_is_repaired(shell, disk_files, show):

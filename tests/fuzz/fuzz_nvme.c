@@ -1,7 +1,7 @@
 /* UNIT: devices/host/nvme/nvme.c devices/host/nvme/nvme_queue.c devices/host/nvme/nvme_admin.c
- * devices/host/nvme/nvme_ctrl.c devices/host/nvme/nvme_io.c kernel/dma/dma.c
- * kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c kernel/block/worker.c
- * kernel/block/sync.c kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c
+ * devices/host/nvme/nvme_ctrl.c devices/host/nvme/nvme_io.c kernel/dma/dma.c kernel/block/dev.c
+ * kernel/block/queue.c kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c
+ * kernel/block/fault.c kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c
  * kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c
  */
 /* PARSER: devices/host/nvme/nvme.c devices/host/nvme/nvme_queue.c */
@@ -15,15 +15,10 @@
 #include <stdlib.h>
 
 #include "devices/host/nvme/nvme.h"
-#include "kernel/block/block_priv.h"
 #include "kernel/lib/unaligned.h"
-#include "tests/host/fake_driver.h"
-#include "tests/host/fuzz_input.h"
+#include "tests/host/fuzz_disk.h"
 
-#define QUEUES    3u
-#define REQUESTS  6u
-#define TURN_NS   20000000ull
-#define TURNS_MAX 200000u
+#define QUEUES 3u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,9 +34,7 @@ static struct {
 	struct ring ring[QUEUES];
 } hw;
 
-static struct input in;
 static bool stop;
-static unsigned int turns;
 
 /* --- registers --- */
 
@@ -162,43 +155,21 @@ static void controller_thread(void *arg)
 {
 	(void)arg;
 	while (!stop) {
-		if (turns++ > TURNS_MAX)
-			abort(); /* somebody waits for what never comes */
 		for (unsigned int i = 0; i < QUEUES; i++) {
 			if (fake_master)
 				serve(i);
 		}
-		fake_now += TURN_NS;
-		if (turns % 64 == 0)
-			fake_time_pass(1);
+		fuzz_turn();
 		thread_yield();
-	}
-}
-
-/* --- what is done with it --- */
-
-static void use(struct block_dev *dev)
-{
-	static uint8_t buf[8192] __attribute__((aligned(4096)));
-	const struct block_limits *l = block_limits(dev);
-
-	for (unsigned int i = 0; i < REQUESTS && block_state(dev) == BLOCK_LIVE; i++) {
-		uint64_t len = MIN(MAX(l->logical, 4096u), block_ident(dev)->size), off = 0;
-		int err = i % 3 == 0 ? block_read(dev, off, buf, len) :
-			  i % 3 == 1 ? block_write(dev, off, buf, len, BLOCK_F_FUA) :
-				       block_flush(dev);
-
-		(void)err; /* any will do */
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct thread_attr attr = {.cpu = -1};
-	struct block_dev *dev = NULL;
 	struct thread *controller;
 
-	in = (struct input){data, size};
+	fuzz_begin(data, size);
 	memset(&hw, 0, sizeof(hw));
 	hw.cap = 63 | 2ull << 24 | 1ull << 37;
 	hw.cap ^= (uint64_t)word(&in) << 32 | word(&in);
@@ -206,21 +177,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_pci.bar[0].size = 0x4000;
 	fake_irq_count = QUEUES;
 	stop = false;
-	turns = 0;
-	fake_marker_text[0] = '\0';
-	if (block_init() || thread_create(&controller, "controller", controller_thread, NULL, &attr))
+	if (thread_create(&controller, "controller", controller_thread, NULL, &attr))
 		abort();
-	if (fake_driver()->probe(&fake_pci) == 0) {
-		if (block_settle() == 0) {
-			while ((dev = block_next(dev)) != NULL)
-				use(dev);
-		}
-		fake_driver()->remove(&fake_pci);
-	}
+	fuzz_drive();
 	stop = true;
 	thread_join(controller);
-	page_free_dirty(block_zeros, 0);
-	if (fake_heap_live != 0)
-		abort();
+	fuzz_end();
 	return 0;
 }

@@ -64,7 +64,7 @@ hpa_t va_to_hpa(const void *va)
 }
 
 static uint64_t fake_now;
-#define FAKE_TIMERS 16
+#define FAKE_TIMERS 160
 static struct timer *fake_timers[FAKE_TIMERS]; /* those that are armed */
 
 static struct timer **fake_timer_slot(const struct timer *t)
@@ -134,7 +134,7 @@ static __unused void fake_time_pass(unsigned int n)
 	}
 }
 
-static char fake_marker_text[1024];
+static char fake_marker_text[8192];
 
 void marker_print(enum marker m, const char *fmt, ...)
 {

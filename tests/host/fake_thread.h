@@ -18,7 +18,7 @@
 #include "kernel/sched/thread.h"
 #include "kernel/sched/wait.h"
 
-#define FAKE_THREADS      80
+#define FAKE_THREADS      200
 #define FAKE_THREAD_STACK (256u << 10)
 #define FAKE_IDLE_ROUNDS  1000 /* rounds in which everybody only waits */
 
