@@ -212,11 +212,13 @@ void waitq_sleep(uint64_t deadline_ns)
 void mutex_init(struct mutex *m, enum lock_order order)
 {
 	memset(m, 0, sizeof(*m));
+	list_init(&m->q.waiters);
 	m->order = (uint16_t)order;
 }
 
 void mutex_lock(struct mutex *m)
 {
+	assert(m->q.waiters.next); /* mutex_init() was called */
 	assert(m->owner != fake_thread_now);
 	while (m->owner)
 		fake_pass(true);

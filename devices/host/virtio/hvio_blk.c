@@ -272,7 +272,7 @@ static int blk_probe(struct pci_dev *d)
 	b->refs = 1;
 	waitq_init(&b->wait);
 	d->priv = b;
-	err = hvio_init(&b->io.v, d, FEATURES);
+	err = hvio_io_open(&b->io, d, FEATURES);
 	if (!err)
 		err = queues_init(b);
 	if (!err) {

@@ -31,12 +31,17 @@ static int queue_init(struct hvio_io *io, unsigned int i, const struct hvio_io_i
 	return err;
 }
 
+int hvio_io_open(struct hvio_io *io, struct pci_dev *d, uint64_t wanted)
+{
+	mutex_init(&io->mend, LOCK_ORDER_NONE);
+	return hvio_init(&io->v, d, wanted);
+}
+
 int hvio_io_init(struct hvio_io *io, const struct hvio_io_init *init)
 {
 	unsigned int want = MIN(cpu_count(), HVIO_IO_QUEUES_MAX);
 	int err = 0;
 
-	mutex_init(&io->mend, LOCK_ORDER_NONE);
 	want = MIN(want, pci_irq_count(io->v.pci));
 	want = MIN(want, (unsigned int)init->count);
 	if (want == 0)

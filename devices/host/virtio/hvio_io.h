@@ -39,6 +39,11 @@ struct hvio_io_init {
 };
 
 /**
+ * Find the device and negotiate. Returns: as hvio_init(). hvio_io_stop() may be called whatever it
+ * is, if the device's registers were found. Context: thread.
+ */
+int __must_check hvio_io_open(struct hvio_io *io, struct pci_dev *d, uint64_t wanted);
+/**
  * Memory and interrupts of one queue for each CPU, as far as queues and vectors go; a ring's owner
  * is its struct hvio_ioq. Vector numbers count from 0.
  * Returns: 0, -RAY_ENODEV (no queue), errors of hvio_ring_init(); undone by hvio_io_fini().

@@ -139,7 +139,7 @@ static int bring_up(struct vscsi *s, struct pci_dev *d)
 		.first = VSCSI_QUEUE_FIRST, .around = vscsi_around(), .done = vscsi_done,
 		.nonsense = vscsi_nonsense, .name = "virtio-scsi",
 	};
-	int err = hvio_init(&s->io.v, d, 0);
+	int err = hvio_io_open(&s->io, d, 0);
 
 	if (err)
 		return err;
