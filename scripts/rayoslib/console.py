@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest's serial console, reached through `vm console` of the RayOS shell."""
 
+import re
+
 from .machine import MarkerMissing
 from .shell import ANSI, CONSOLE_LEAVE, PROMPT
 
 LINUX_PROMPT = "demo# "  # scripts/guest/init
+# What RayOS says while a guest writes a line stands in the midst of it, on a line of its own.
+SAID_MEANWHILE = r"\r*\n?RAYOS_[^\n]*\n"
+
+
+def interrupted(text):
+    """A pattern (without groups) for what a guest writes, interrupted or not."""
+    return f"(?:{SAID_MEANWHILE})?".join(re.escape(character) for character in text)
 
 
 class Console:
@@ -13,7 +22,7 @@ class Console:
 
     def __init__(self, shell, name, booting=False, prompt=LINUX_PROMPT):
         self.shell, self.machine, self.booting = shell, shell.machine, booting
-        self.name, self.prompt = name, prompt
+        self.name, self.prompt = name, re.compile(interrupted(prompt))
         self._attached = False
 
     def __enter__(self):
@@ -23,7 +32,11 @@ class Console:
         self._attached = True
         if not self.booting:
             self.machine.send_line("")
-            self.machine.expect(self.prompt, 60)
+            try:
+                self.machine.expect(self.prompt, 60)
+            except MarkerMissing:  # __exit__ is not called then; the next test wants the shell
+                self.machine.send(CONSOLE_LEAVE)
+                raise
         return self
 
     def __exit__(self, kind, _value, _trace):

@@ -15,7 +15,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
-from .console import Console
+from .console import SAID_MEANWHILE, Console, interrupted
 from .machine import TOP
 from .shell import ANSI, PROMPT, Result
 
@@ -87,13 +87,16 @@ class Guest(Console):
 
     def _result(self, mark, timeout):
         start_of = self.machine.mark
-        ending = re.compile(rf"{mark}:END:(\d+)\r*\n|sh: (?:line \d+: )?syntax error[^\r\n]*")
+        ending = re.compile(interrupted(f"{mark}:END:") +
+                            r"(\d+)\r*\n|sh: (?:line \d+: )?syntax error[^\r\n]*")
         match = self.machine.expect(ending, timeout)
         text = self.machine.log[start_of:self.machine.mark].decode(errors="replace")
         text = ANSI.sub("", text).replace("\r", "")
         self.machine.expect(self.prompt, 60)
         if match.group(1) is None:
             raise GuestError(f"{self.name}: {match.group()}")
+        if f"{mark}:BEGIN\n" not in text or f"{mark}:END:" not in text:
+            text = re.sub(SAID_MEANWHILE, "", text)
         text = text.split(f"{mark}:BEGIN\n", 1)[1].rsplit(f"{mark}:END:", 1)[0]
         return Result(text.strip("\n"), int(match.group(1)))
 

@@ -116,17 +116,17 @@ def test_a_sector_that_cannot_be_read(shell, show):
 
 def test_faults_on_demand(shell, show):
     """What a command of the shell sees of a fault; the disk itself has none."""
-    assert "error read" not in shell.ok("disk fault nvme0n1")
-    shell.ok("disk fault nvme0n1 error read 64K 4K 1")
-    shell.ok("disk fault nvme0n1p2 error write 0 4K")
+    shell.ok(f"disk fault {BAD} error read 64K 4K 1")
+    assert "5a 5a" in shell.ok(f"disk dump {BAD} 68K 16")
+    failed = shell.run(f"disk dump {BAD} 64K 16")
+    assert failed.status and "input/output error" in failed.text.lower()
+    assert "5a 5a" in shell.ok(f"disk dump {BAD} 64K 16")
+    assert not shell.listing(f"disk fault {BAD}")
+    shell.ok("disk fault nvme0n1p2 error write 4K 4K")
     show(shell.ok("disk fault nvme0n1"))
     faults = shell.listing("disk fault nvme0n1")
     assert [(f["kind"], f["operation"], f["offset"], f["left"]) for f in faults] == [
-        ("error", "read", 64 * KIB, 1), ("error", "write", 32 * MIB, "always")]
-    assert "00" in shell.ok("disk dump nvme0n1 68K 16")
-    failed = shell.run("disk dump nvme0n1 64K 16")
-    assert failed.status and "input/output error" in failed.text.lower()
-    assert "00" in shell.ok("disk dump nvme0n1 64K 16")
+        ("error", "write", 32 * MIB + 4 * KIB, "always")]
     shell.ok("disk fault nvme0n1 clear")
     assert not shell.listing("disk fault nvme0n1")
     assert "is no operation" in shell.run("disk fault sda error sing 0 512").text
