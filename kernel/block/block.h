@@ -175,7 +175,6 @@ enum block_fault_kind {
 	BLOCK_FAULT_NONE,
 	BLOCK_FAULT_ERROR,  /* the command fails, the device is not asked */
 	BLOCK_FAULT_SILENT, /* no answer comes: its deadline passes, the device is reset */
-	BLOCK_FAULT_ENDED,  /* the layer's own */
 };
 #define BLOCK_FAULTS_MAX   8u
 #define BLOCK_FAULT_ALWAYS UINT32_MAX
@@ -217,7 +216,7 @@ struct block_cmd {
 	/* The layer's. */
 	struct block_queue *queue;
 	struct list_head node;
-	uint8_t fault; /* enum block_fault_kind */
+	uint8_t fault; /* enum block_fault_kind: why the device does not have it */
 	struct block_req *req;
 	struct block_room *room; /* pieces of its own; NULL: those of the request */
 	uint64_t deadline_ns;

@@ -40,7 +40,7 @@ static struct block_cmd *held_next(struct block_queue *q, bool silent)
 	list_for_each_entry(c, &q->flying, node) {
 		if (c->fault == BLOCK_FAULT_ERROR || (silent && c->fault == BLOCK_FAULT_SILENT)) {
 			found = c;
-			c->fault = BLOCK_FAULT_ENDED;
+			c->fault = BLOCK_FAULT_NONE;
 			break;
 		}
 	}

@@ -207,7 +207,6 @@ static struct block_cmd *cmd_next(struct block_queue *q)
 		c->req = r;
 		c->tries = 0;
 		c->deadline_ns = 0;
-		c->fault = BLOCK_FAULT_NONE;
 		r->parts++;
 		if (r->flushing || r->op == BLOCK_FLUSH || r->issued == r->len)
 			list_del(&r->node);
