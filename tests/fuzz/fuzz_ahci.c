@@ -32,8 +32,6 @@ static struct {
 	struct port port[PORTS];
 } hba;
 
-static bool stop;
-
 /* --- registers --- */
 
 static void port_reset(struct port *p)
@@ -182,33 +180,19 @@ static void serve(unsigned int n)
 	}
 }
 
-static void controller_thread(void *arg)
+static void look(void)
 {
-	(void)arg;
-	while (!stop) {
-		for (unsigned int n = 0; n < PORTS && fake_master && !hba.gone; n++)
-			serve(n);
-		fuzz_turn();
-		thread_yield();
-	}
+	for (unsigned int n = 0; n < PORTS && fake_master && !hba.gone; n++)
+		serve(n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct thread_attr attr = {.cpu = -1};
-	struct thread *controller;
-
 	fuzz_begin(data, size);
 	memset(&hba, 0, sizeof(hba));
 	hba.cap = (31u << 8 | AHCI_CAP_NCQ | AHCI_CAP_64) ^ word(&in);
 	fake_regs = &hba;
 	fake_pci.bar[5].size = AHCI_PORT(PORTS);
-	stop = false;
-	if (thread_create(&controller, "controller", controller_thread, NULL, &attr))
-		abort();
-	fuzz_drive();
-	stop = true;
-	thread_join(controller);
-	fuzz_end();
+	fuzz_run_device(look);
 	return 0;
 }

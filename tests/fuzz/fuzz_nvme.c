@@ -34,8 +34,6 @@ static struct {
 	struct ring ring[QUEUES];
 } hw;
 
-static bool stop;
-
 /* --- registers --- */
 
 uint64_t fake_mmio_read(const void *base, uint32_t off, unsigned int size)
@@ -151,24 +149,14 @@ static void serve(unsigned int id)
 	fake_irq(id);
 }
 
-static void controller_thread(void *arg)
+static void look(void)
 {
-	(void)arg;
-	while (!stop) {
-		for (unsigned int i = 0; i < QUEUES; i++) {
-			if (fake_master)
-				serve(i);
-		}
-		fuzz_turn();
-		thread_yield();
-	}
+	for (unsigned int i = 0; i < QUEUES && fake_master; i++)
+		serve(i);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct thread_attr attr = {.cpu = -1};
-	struct thread *controller;
-
 	fuzz_begin(data, size);
 	memset(&hw, 0, sizeof(hw));
 	hw.cap = 63 | 2ull << 24 | 1ull << 37;
@@ -176,12 +164,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_regs = &hw;
 	fake_pci.bar[0].size = 0x4000;
 	fake_irq_count = QUEUES;
-	stop = false;
-	if (thread_create(&controller, "controller", controller_thread, NULL, &attr))
-		abort();
-	fuzz_drive();
-	stop = true;
-	thread_join(controller);
-	fuzz_end();
+	fuzz_run_device(look);
 	return 0;
 }

@@ -86,4 +86,17 @@ void page_free(hpa_t page, unsigned int order)
 	page_free_dirty(page, order);
 }
 
+/* Probe with the @n-th allocation failing. Returns: what probe() did; no error leaves anything. */
+static __unused int fake_probe_starved(unsigned int n)
+{
+	long live = fake_heap_live;
+	int pages = fake_pages_live, err;
+
+	fake_heap_fail_at = (int)n;
+	err = fake_driver()->probe(&fake_pci);
+	fake_heap_fail_at = 0;
+	assert(!err || (err == -RAY_ENOMEM && fake_heap_live == live && fake_pages_live == pages));
+	return err;
+}
+
 #endif

@@ -72,12 +72,40 @@ static void fuzz_drive(void)
 	fake_driver()->remove(&fake_pci);
 }
 
+static __unused bool fuzz_stop;
+
+static __unused void fuzz_device(void *arg)
+{
+	void (*look)(void) = arg;
+
+	while (!fuzz_stop) {
+		look();
+		fuzz_turn();
+		thread_yield();
+	}
+}
+
 /* The device's thread has ended. */
 static void fuzz_end(void)
 {
 	page_free_dirty(block_zeros, 0);
 	if (fake_heap_live != 0 || fake_pages_live != 0)
 		abort();
+}
+
+/* fuzz_begin() was called. @look  what the device does at each of its turns */
+static __unused void fuzz_run_device(void (*look)(void))
+{
+	const struct thread_attr attr = {.cpu = -1};
+	struct thread *device;
+
+	fuzz_stop = false;
+	if (thread_create(&device, "device", fuzz_device, (void *)look, &attr))
+		abort();
+	fuzz_drive();
+	fuzz_stop = true;
+	thread_join(device);
+	fuzz_end();
 }
 
 #endif

@@ -597,26 +597,15 @@ static void test_bad_disks(void **state)
 static void test_no_memory(void **state)
 {
 	unsigned int n = 1;
-	int err;
 
 	(void)state;
 	do {
-		long live = fake_heap_live;
-		int pages = fake_pages_live;
-
-		fake_heap_fail_at = n++;
-		err = fake_driver()->probe(&fake_pci);
-		fake_heap_fail_at = 0;
-		if (err) {
-			assert_int_equal(err, -RAY_ENOMEM);
-			assert_int_equal(fake_heap_live, live);
-			assert_int_equal(fake_pages_live, pages);
-		} else {
-			dev = block_get("sda");
-			if (dev)
-				break;
-			fake_driver()->remove(&fake_pci);
-		}
+		if (fake_probe_starved(n++) != 0)
+			continue;
+		dev = block_get("sda");
+		if (dev)
+			break;
+		fake_driver()->remove(&fake_pci);
 	} while (n < 200);
 	assert_non_null(dev);
 	assert_true(n > 20);

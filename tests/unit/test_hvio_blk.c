@@ -389,22 +389,10 @@ static void test_devices_that_make_no_sense(void **state)
 static void test_no_memory(void **state)
 {
 	unsigned int n = 1;
-	int err;
 
 	(void)state;
-	do {
-		long live = fake_heap_live;
-		int pages = fake_pages_live;
-
-		fake_heap_fail_at = n++;
-		err = fake_driver()->probe(&fake_pci);
-		fake_heap_fail_at = 0;
-		if (err) {
-			assert_int_equal(err, -RAY_ENOMEM);
-			assert_int_equal(fake_heap_live, live);
-			assert_int_equal(fake_pages_live, pages);
-		}
-	} while (err);
+	while (fake_probe_starved(n++) != 0)
+		;
 	assert_true(n > 20);
 	disk = block_get("vda");
 	assert_non_null(disk);
