@@ -33,6 +33,7 @@
 #include "kernel/sched/smp.h"
 #include "kernel/sched/thread.h"
 #include "kernel/smbios/smbios.h"
+#include "kernel/store/volume.h"
 #include "kernel/symbols.h"
 #include "kernel/time/time.h"
 #include "net/switch.h"
@@ -188,6 +189,7 @@ static const struct init_step steps[] = {
 	{ "pci", pci_init, false },
 	{ "power", init_power, false },
 	{ "partitions", block_settle, false },
+	{ "stores", store_init, false },
 	{ "subsystems", init_done, false },
 	{ "entropy", drbg_init, false },
 	{ "network", net_init, false },

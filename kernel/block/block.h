@@ -137,6 +137,7 @@ struct block_ident {
 	char name[BLOCK_NAME_LEN];
 	char model[BLOCK_TEXT_LEN], serial[BLOCK_TEXT_LEN], firmware[16];
 	const char *driver; /* "nvme" */
+	const char *type;   /* of a partition: "rayos", "efi"; "": not known; NULL: no partition */
 	uint64_t size;      /* bytes, whole logical blocks */
 };
 

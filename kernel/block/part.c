@@ -78,6 +78,7 @@ static struct block_dev *part_create(struct block_dev *whole, const struct gpt_p
 	ray_snprintf(dev->ident.name, sizeof(dev->ident.name), "%.16s%s%u", name,
 		     last >= '0' && last <= '9' ? "p" : "", p->number);
 	dev->ident.size = p->blocks * whole->limits.logical;
+	dev->ident.type = gpt_type_name(&p->type);
 	dev->limits = whole->limits;
 	dev->queue = whole->queue;
 	dev->whole = whole;

@@ -32,6 +32,8 @@ const char *ray_strerror(int err)
 		return "invalid argument";
 	case RAY_ENOSPC:
 		return "no space left";
+	case RAY_EROFS:
+		return "read-only";
 	case RAY_ERANGE:
 		return "out of range";
 	case RAY_ENOSYS:

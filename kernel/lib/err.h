@@ -20,6 +20,7 @@ enum ray_err {
 	RAY_ENODEV = 19,    /* no such hardware */
 	RAY_EINVAL = 22,    /* malformed or contradictory argument */
 	RAY_ENOSPC = 28,    /* container full */
+	RAY_EROFS = 30,     /* may only be read */
 	RAY_ERANGE = 34,    /* number outside its range, or arithmetic would wrap */
 	RAY_ENOSYS = 38,    /* not offered by this CPU or build */
 	RAY_ENOEXEC = 80,   /* image format not recognised or damaged */

@@ -19,6 +19,7 @@ enum mem_tag {
 	MEM_VDEV,
 	MEM_DRIVER,
 	MEM_BLOCK,
+	MEM_STORE,
 	MEM_NET,
 	MEM_SECURITY,
 	MEM_TPM,

@@ -19,10 +19,12 @@ enum lock_order {
 	LOCK_ORDER_VQUEUE_PEER = 45, /* the queue another VM's frame goes into */
 	LOCK_ORDER_VBACK = 47,       /* what stands behind a queue: a console's port */
 	LOCK_ORDER_VIRQ = 50,
+	LOCK_ORDER_STORE = 53,
 	LOCK_ORDER_NET = 55,
 	LOCK_ORDER_BLOCK_LIST = 56,
 	LOCK_ORDER_BLOCK = 58,
 	LOCK_ORDER_DRIVER = 60,
+	LOCK_ORDER_STORE_QUEUE = 62, /* taken where a driver ends a request */
 	LOCK_ORDER_RANDOM = 65,
 	LOCK_ORDER_PCI = 70,
 	LOCK_ORDER_IRQ = 80,

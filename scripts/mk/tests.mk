@@ -58,6 +58,7 @@ $(O)/$(1)/libmbedtls.a: $(MBEDTLS_STEMS:%=$(O)/$(1)/mbedtls/%.o)
 	$$(Q)rm -f $$@; $(AR) rcsD $$@ $$^
 
 $(O)/$(1)/kernel/lib/png% $(O)/$(1)/kernel/filesend% $(O)/$(1)/kernel/block/gpt% \
+$(O)/$(1)/kernel/store/% $(O)/$(1)/tests/unit/test_store% $(O)/$(1)/tests/fuzz/fuzz_store% \
 $(O)/$(1)/tests/unit/test_png% $(O)/$(1)/tests/unit/test_gpt% $(O)/$(1)/tests/fuzz/fuzz_gpt%: \
 	KCFLAGS_EXTRA := $(ZLIB_DEFS) $(ZLIB_INCLUDE)
 

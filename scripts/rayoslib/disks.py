@@ -15,3 +15,14 @@ def disk_image(path, part_mib):
                     "1:store a", "-n", f"2:32M:+{part_mib}M", "-t", "2:8300", "-c",
                     "2:für Gäste", path], check=True, stdout=subprocess.DEVNULL)
     return path
+
+
+def store_image(path, *sizes_mib):
+    """A disk with partitions for stores."""
+    with open(path, "wb") as image:
+        image.truncate((sum(sizes_mib) + 2 + 2 * len(sizes_mib)) * MIB)
+    command = ["/usr/sbin/sgdisk"]
+    for number, size in enumerate(sizes_mib, 1):
+        command += ["-n", f"{number}:0:+{size}M", "-t", f"{number}:{STORE_TYPE}"]
+    subprocess.run([*command, path], check=True, stdout=subprocess.DEVNULL)
+    return path

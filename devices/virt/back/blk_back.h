@@ -13,6 +13,7 @@
 
 #include "devices/virt/segs.h"
 #include "kernel/block/block.h"
+#include "kernel/store/volume.h"
 #include "kernel/lib/types.h"
 
 #define BLK_SECTOR   512u
@@ -94,6 +95,14 @@ int __must_check blk_image_create(const uint8_t *data, uint64_t size, struct blk
  * Returns: 0, -RAY_ENOENT, -RAY_EBUSY (somebody has it), -RAY_ENOMEM. Context: thread
  */
 int __must_check blk_dev_create(const char *name, struct blk_back **out);
+
+/**
+ * A volume or snapshot of a store.
+ * @name  as volume_open() has it
+ * Returns: 0, as volume_open(), @why for people. Context: thread
+ */
+int __must_check blk_volume_create(const char *name, bool read_only, struct blk_back **out,
+				   char why[STORE_WHY_LEN]);
 
 /* --- for back ends in memory --- */
 

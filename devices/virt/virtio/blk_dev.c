@@ -186,7 +186,7 @@ static int blk_create(struct vattach *a, struct virtio_dev **out)
 
 struct options {
 	uint64_t ram;
-	const char *module, *dev;
+	const char *module, *dev, *volume;
 	const char *serial;
 	bool read_only, cow;
 	uint64_t queues;
@@ -212,8 +212,9 @@ static int numbers_read(struct spec *s, struct options *o)
 
 static int options_check(const struct spec *s, const struct options *o, bool ram)
 {
-	if (ram + (o->module != NULL) + (o->dev != NULL) != 1)
-		return spec_fail(s, -RAY_EINVAL, "one of ram=SIZE, module=NAME and dev=NAME says what is on it");
+	if (ram + (o->module != NULL) + (o->dev != NULL) + (o->volume != NULL) != 1)
+		return spec_fail(s, -RAY_EINVAL,
+				 "one of ram=SIZE, module=NAME, dev=NAME and volume=NAME says what is on it");
 	if (ram && (o->ram == 0 || o->ram % BLK_SECTOR || o->ram > BLK_SIZE_MAX))
 		return spec_fail(s, -RAY_EINVAL, "ram: a multiple of 512 bytes, at most 4T");
 	if (o->cow && !o->module)
@@ -235,19 +236,23 @@ static int options_read(struct spec *s, struct options *o)
 		return err;
 	o->module = spec_text(s, "module");
 	o->dev = spec_text(s, "dev");
+	o->volume = spec_text(s, "volume");
 	o->serial = spec_text(s, "serial");
 	o->read_only = spec_flag(s, "ro");
 	o->cow = spec_flag(s, "cow");
 	return options_check(s, o, spec_text(s, "ram") != NULL);
 }
 
-static int back_create(struct vattach *a, const struct options *o, struct blk_back **out)
+static int back_create(struct vattach *a, const struct options *o, struct blk_back **out,
+		       char why[STORE_WHY_LEN])
 {
 	struct blk_thin_init init = {.name = "ram", .size = o->ram, .quota = &a->handler.quota};
 	int err;
 
 	if (o->dev)
 		return blk_dev_create(o->dev, out);
+	if (o->volume)
+		return blk_volume_create(o->volume, o->read_only, out, why);
 	if (!o->module)
 		return blk_thin_create(&init, out);
 	err = module_find(o->module, &init.base, &init.base_size);
@@ -262,8 +267,10 @@ static int back_create(struct vattach *a, const struct options *o, struct blk_ba
 	return blk_thin_create(&init, out);
 }
 
-static int back_refused(const struct spec *s, const struct options *o, int err)
+static int back_refused(const struct spec *s, const struct options *o, int err, const char *why)
 {
+	if (o->volume)
+		return spec_fail(s, err, "volume: %s", why);
 	if (err == -RAY_ENOENT && o->dev)
 		return spec_fail(s, err, "no disk is named '%s'; see `disk list`", o->dev);
 	if (err == -RAY_ENOENT)
@@ -278,13 +285,14 @@ static int back_refused(const struct spec *s, const struct options *o, int err)
 static int disk_open(struct vattach *a, const struct spec *s, const struct options *o)
 {
 	struct vblk_disk *disk = kzalloc(sizeof(*disk), MEM_VDEV);
+	char why[STORE_WHY_LEN] = "out of memory";
 	int err = -RAY_ENOMEM;
 
 	if (disk)
-		err = back_create(a, o, &disk->back);
+		err = back_create(a, o, &disk->back, why);
 	if (err) {
 		kfree(disk);
-		return back_refused(s, o, err);
+		return back_refused(s, o, err, why);
 	}
 	disk->read_only = o->read_only || disk->back->read_only;
 	disk->queues = o->queues ? (unsigned int)o->queues : MIN(a->vm->def.vcpus, QUEUES_DEFAULT);
@@ -327,8 +335,8 @@ static const struct vhandler_verb_name blk_verbs[] = {
 
 static const struct vkind vkind_disk = {
 	.name = "disk",
-	.summary = "block device on memory, a boot module or a disk of the host",
-	.options = "ram=SIZE, module=NAME or dev=NAME, ro, cow (a module's default), serial=TEXT, queues=N, "
+	.summary = "block device on memory, a boot module, a disk of the host or a volume",
+	.options = "ram=SIZE, module=NAME, dev=NAME or volume=NAME, ro, cow (a module's default), serial=TEXT, queues=N, "
 		   "iops=N, rate=BYTES a second, burst=BYTES, space=BYTES (10G)",
 	.example = "ram=64M",
 	.policy = POLICY_BLK,

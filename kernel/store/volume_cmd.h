@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the `volume` commands share. */
+#ifndef RAYOS_KERNEL_STORE_VOLUME_CMD_H
+#define RAYOS_KERNEL_STORE_VOLUME_CMD_H
+
+#include "kernel/cmd.h"
+#include "kernel/store/volume_priv.h"
+
+/** volume_find(), with the error said. */
+int volume_cmd_find(struct cmd_ctx *ctx, const char *name, struct volume_ref *ref);
+/** Commit after a change that came to @err, let the store go, say what went wrong. */
+int volume_cmd_end(struct cmd_ctx *ctx, struct store_dev *s, const char *name, int err);
+void volume_cmd_complete(struct cmd_complete *c, int arg);
+
+#endif

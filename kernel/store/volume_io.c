@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests to volumes, where they are submitted: what is in one piece on the disk and stays where
+ * it is goes there at once, straight between the disk and the requester's memory. The rest is
+ * the thread's (volume_slow.c).
+ */
+#include <string.h>
+
+#include "kernel/arch/cpu.h"
+#include "kernel/lib/err.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/page.h"
+#include "kernel/store/volume_priv.h"
+
+/* --- counting --- */
+
+void volio_count(struct volio *o)
+{
+	struct store_dev *s = o->v->s;
+
+	for (;;) {
+		o->phase = __atomic_load_n(&s->phase, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&s->under_way[o->phase], 1, __ATOMIC_SEQ_CST);
+		/* Whoever switched meanwhile may have looked before it was counted. */
+		if (likely(__atomic_load_n(&s->phase, __ATOMIC_SEQ_CST) == o->phase))
+			break;
+		__atomic_fetch_sub(&s->under_way[o->phase], 1, __ATOMIC_SEQ_CST);
+		waitq_wake_all(&s->drained);
+	}
+	o->counted = true;
+}
+
+void volio_uncount(struct volio *o)
+{
+	struct store_dev *s = o->v->s;
+
+	if (!o->counted)
+		return;
+	o->counted = false;
+	if (__atomic_sub_fetch(&s->under_way[o->phase], 1, __ATOMIC_SEQ_CST) == 0 &&
+	    unlikely(__atomic_load_n(&s->phase, __ATOMIC_SEQ_CST) != o->phase))
+		waitq_wake_all(&s->drained);
+}
+
+void store_drain(struct store_dev *s)
+{
+	unsigned int old = s->phase;
+
+	__atomic_store_n(&s->phase, !old, __ATOMIC_SEQ_CST);
+	(void)wait_event(&s->drained, __atomic_load_n(&s->under_way[old], __ATOMIC_SEQ_CST) == 0,
+			 UINT64_MAX);
+}
+
+/* --- ending --- */
+
+static void stats_add(struct volio *o, int err)
+{
+	struct volume_stats *s = &o->v->stats;
+
+	__atomic_fetch_add(&s->ops[o->r->op], 1, __ATOMIC_RELAXED);
+	if (unlikely(err))
+		__atomic_fetch_add(&s->errors, 1, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_add(&s->bytes[o->r->op], o->r->len, __ATOMIC_RELAXED);
+}
+
+static void parts_free(struct volio *o)
+{
+	while (o->parts) {
+		struct vpart *p = o->parts;
+
+		o->parts = p->next;
+		kfree(p);
+	}
+}
+
+void volio_end(struct volio *o, int err)
+{
+	struct block_req *r = o->r;
+	uint64_t flags;
+
+	stats_add(o, err);
+	volio_uncount(o);
+	parts_free(o);
+	kfree(o);
+	flags = irq_save();
+	r->done(r, err);
+	irq_restore(flags);
+}
+
+void volio_part_end(struct volio *o, int err)
+{
+	int none = 0;
+
+	if (unlikely(err))
+		__atomic_compare_exchange_n(&o->err, &none, err, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+	if (__atomic_sub_fetch(&o->left, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	volio_uncount(o);
+	if (o->active)
+		volio_queue(o, &o->v->s->wrote);
+	else
+		volio_end(o, o->err);
+}
+
+static void part_done(struct block_req *io, int err)
+{
+	volio_part_end(io->owner, err);
+}
+
+void volio_part_begin(struct volio *o, struct block_req *io, uint64_t at)
+{
+	io->off = at;
+	io->owner = o;
+	io->done = part_done;
+	__atomic_fetch_add(&o->left, 1, __ATOMIC_RELAXED);
+	block_submit(o->v->s->dev, io);
+}
+
+void volio_queue(struct volio *o, struct list_head *list)
+{
+	struct store_dev *s = o->v->s;
+	uint64_t flags = spin_lock_irqsave(&s->queue_lock);
+
+	list_add_tail(&o->node, list);
+	spin_unlock_irqrestore(&s->queue_lock, flags);
+	store_wake(s);
+}
+
+/* --- memory --- */
+
+/* Walk a request's memory from byte @at. */
+static void each_piece(const struct block_req *r, uint64_t at, uint64_t len,
+		       void (*each)(void *piece, void *arg, uint64_t done, uint64_t n), void *arg)
+{
+	uint64_t done = 0;
+
+	for (uint32_t i = 0; i < r->seg_count && done < len; i++) {
+		uint64_t n = r->seg[i].len;
+
+		if (at >= n) {
+			at -= n;
+			continue;
+		}
+		n = MIN(n - at, len - done);
+		each((uint8_t *)hpa_to_va(r->seg[i].addr) + at, arg, done, n);
+		done += n;
+		at = 0;
+	}
+}
+
+static void piece_in(void *piece, void *arg, uint64_t done, uint64_t n)
+{
+	memcpy((uint8_t *)arg + done, piece, n);
+}
+
+static void piece_out(void *piece, void *arg, uint64_t done, uint64_t n)
+{
+	memcpy(piece, (const uint8_t *)arg + done, n);
+}
+
+static void piece_zero(void *piece, void *arg, uint64_t done, uint64_t n)
+{
+	(void)arg;
+	(void)done;
+	memset(piece, 0, n);
+}
+
+void volio_copy_in(const struct block_req *r, uint64_t at, void *to, uint64_t len)
+{
+	each_piece(r, at, len, piece_in, to);
+}
+
+void volio_copy_out(const struct block_req *r, uint64_t at, const void *from, uint64_t len)
+{
+	/* piece_out() only reads it. */
+	each_piece(r, at, len, piece_out, (void *)(uintptr_t)from);
+}
+
+void volio_zero_out(const struct block_req *r, uint64_t at, uint64_t len)
+{
+	each_piece(r, at, len, piece_zero, NULL);
+}
+
+/* --- the short way --- */
+
+static bool fast_flush(struct volio *o)
+{
+	struct store_dev *s = o->v->s;
+
+	if (store_uncommitted(s->st))
+		return false;
+	o->io = (struct block_req){.op = BLOCK_FLUSH};
+	o->left = 1;
+	volio_part_begin(o, &o->io, 0);
+	volio_part_end(o, 0);
+	return true;
+}
+
+static bool fast_data(struct volio *o)
+{
+	const struct block_req *r = o->r;
+	struct store_dev *s = o->v->s;
+	struct store_piece p;
+
+	volio_count(o);
+	if (r->op == BLOCK_WRITE && unlikely(__atomic_load_n(&s->hold_writes, __ATOMIC_SEQ_CST)))
+		goto slow;
+	if (store_find(s->st, o->v->id, o->l, o->n, &p) != 0 || p.n < o->n ||
+	    p.kind != STORE_PIECE_DATA || p.sums || (r->op == BLOCK_WRITE && !p.own))
+		goto slow;
+	o->io = (struct block_req){.op = r->op, .flags = r->flags, .len = r->len, .seg = r->seg,
+				   .seg_count = r->seg_count};
+	o->left = 1;
+	volio_part_begin(o, &o->io, (p.phys << STORE_BLOCK_SHIFT) + r->off % STORE_BLOCK);
+	volio_part_end(o, 0);
+	return true;
+slow:
+	volio_uncount(o);
+	return false;
+}
+
+bool volio_fast(struct volio *o)
+{
+	return o->r->op == BLOCK_FLUSH ? fast_flush(o)
+	       : o->r->op == BLOCK_READ || o->r->op == BLOCK_WRITE ? fast_data(o) : false;
+}
+
+static int request_check(const struct volume *v, const struct block_req *r)
+{
+	if (r->op == BLOCK_FLUSH)
+		return 0;
+	if ((r->off | r->len) % VOLUME_SECTOR || r->len == 0 || r->off > v->size ||
+	    r->len > v->size - r->off)
+		return -RAY_ERANGE;
+	return v->read_only && r->op != BLOCK_READ ? -RAY_EROFS : 0;
+}
+
+void volume_submit(struct volume *v, struct block_req *r)
+{
+	struct volio *o = kmalloc(sizeof(*o), MEM_STORE);
+	int err = o ? request_check(v, r) : -RAY_ENOMEM;
+
+	if (unlikely(err)) {
+		uint64_t flags = irq_save();
+
+		kfree(o);
+		r->done(r, err);
+		irq_restore(flags);
+		return;
+	}
+	o->v = v;
+	o->r = r;
+	o->err = 0;
+	o->counted = o->active = false;
+	o->parts = NULL;
+	o->l = r->off >> STORE_BLOCK_SHIFT;
+	o->n = ((r->off + r->len + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT) - o->l;
+	if (likely(volio_fast(o)))
+		return;
+	__atomic_fetch_add(&v->stats.slow, 1, __ATOMIC_RELAXED);
+	volio_queue(o, &v->s->todo);
+}

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes of a store on the host's disk: made, given to a Linux guest that verifies with fio what
+it wrote, kept in snapshots while it writes, rolled back; and all there after the machine was
+killed.
+
+At full size (RAYOS_SOAK=1) fio verifies 512 MiB, else 16.
+"""
+
+import os
+import re
+import time
+
+import pytest
+
+from conftest import SMP, TOP, build_image
+from rayoslib import guest as images
+from rayoslib.disks import MIB, store_image
+from rayoslib.guest import Guest
+from rayoslib.shell import Shell
+
+FULL = os.environ.get("RAYOS_SOAK") == "1"
+FIO_MIB = 512 if FULL else 16
+FIO_TIMEOUT = 7200 if FULL else 1800
+STORE_MIB = 4 * FIO_MIB + 256
+CONF = """
+[vm linux]
+kernel = vmlinuz
+initrd = test-initrd.img
+cmdline = console=ttyS0 quiet
+memory = 256M
+vcpus = 2
+disk = module=tools.img,ro,serial=tools
+"""
+FIO = ("fio --eta=never --name=v --directory=/mnt --size={}M --rw=randwrite --bs=16k --direct=1 "
+       "--verify=crc32c --ioengine=io_uring --iodepth=16").format(FIO_MIB)
+PART = "nvme0n1p1"
+
+
+@pytest.fixture(scope="module")
+def iso(tmp_path_factory):
+    return build_image(tmp_path_factory.mktemp("iso"), [], CONF,
+                       [images.CLOUD_KERNEL, images.INITRD, images.TOOLS])
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    return store_image(tmp_path_factory.mktemp("disks") / "store.img", STORE_MIB, 64)
+
+
+@pytest.fixture(scope="module")
+def start(boot, iso, disk):
+    def go(name):
+        extra = ["-drive", f"if=none,id=d,format=raw,cache=writeback,discard=unmap,file={disk}",
+                 "-device", "nvme,serial=ST-1,drive=d"]
+        return Shell(boot(name, iso=iso, cpus=SMP, memory=2048, extra=extra)).wait_ready()
+
+    return go
+
+
+@pytest.fixture(scope="module")
+def shell(start):
+    return start("volumes")
+
+
+def checked(shell):
+    """Everything in the store fits together."""
+    check = shell.run("volume check --json", 120).json
+    assert check["wrong"] == 0, check
+    return check
+
+
+def volumes(shell):
+    return {row["name"]: row for row in shell.listing("volume list")}
+
+
+# Of the reference of the shell: in an order in which each works.
+EXAMPLES = ("volume format nvme0n1p2 --yes", "volume unmount nvme0n1p2", "volume mount nvme0n1p2",
+            "volume stores", "volume create root 10G", "volume resize root 20G", "volume list",
+            "volume snapshot root before-update", "volume clone root@before-update try",
+            "volume rollback root before-update --yes", "volume stats", "volume check")
+# These end what the others need: their volume goes or has another name.
+LAST = ("volume rename root old-root", "volume delete root --yes")
+
+
+def test_examples(shell):
+    reference = (TOP / "docs/shell.md").read_text()
+    assert set(re.findall(r"^Example: `(volume .*)`$", reference, re.M)) == {*EXAMPLES, *LAST}
+    for line in EXAMPLES:
+        shell.ok(line, 60)
+    shell.ok("volume delete root@before-update --yes")
+    shell.ok("volume clone root other")
+    shell.ok(LAST[0])
+    shell.ok("volume rename other root")
+    shell.ok(LAST[1])
+    checked(shell)
+    shell.ok("volume unmount nvme0n1p2")
+
+
+def test_a_store_is_made(shell, show):
+    assert "no store is mounted" in shell.run("volume create root 1G").text
+    assert "no disk is named" in shell.run("volume format nvme9 --yes").text
+    shell.ok(f"volume format {PART} --yes", 60)
+    show(shell.ok("volume stores"))
+    stores = shell.listing("volume stores")
+    assert [(s["disk"], s["objects"], s["state"]) for s in stores] == [(PART, 0, "live")]
+    assert stores[0]["size"] == STORE_MIB * MIB
+    assert {r["name"]: r["used_by"] for r in shell.listing("disk list")}[PART] == "store"
+    assert "in use" in shell.run(f"volume format {PART} --yes").text
+    assert checked(shell)["objects"] == 0
+
+
+def test_volumes_are_made(shell, show):
+    shell.ok("volume create root 8G")
+    shell.ok("volume create other 100M --checksums")
+    assert "there is one of that name" in shell.run("volume create root 1G").text
+    assert "byte 2 of the name is 0x20" in shell.run("volume create 'a b' 1G").text
+    assert "a size of 512 bytes" in shell.run("volume create small 0").text
+    shell.ok("volume rename other sums")
+    shell.ok("volume resize sums 200M")
+    show(shell.ok("volume list"))
+    rows = volumes(shell)
+    assert list(rows) == ["root", "sums"] and rows["root"]["size"] == 8 << 30
+    assert rows["sums"]["checksums"] == "yes" and rows["sums"]["size"] == 200 * MIB
+    assert "no volume is named 'nix'" in shell.run("volume delete nix --yes").text
+    checked(shell)
+
+
+def test_a_guest_on_a_volume(shell, show):
+    shell.ok("vm start linux", 60)
+    with Guest(shell, "linux", booting=True) as guest:
+        guest.ready()
+    assert "no volume is named" in shell.run("vm attach linux disk volume=nix").text
+    shell.ok("vm attach linux disk volume=root,serial=root", 60)
+    assert "is in use" in shell.run("vm attach linux disk volume=root").text
+    assert "in use" in shell.run("volume delete root --yes").text
+    with Guest(shell, "linux") as guest:
+        guest.ok("until disk root; do sleep 0.2; done", 60)
+        guest.ok("mkfs.ext4 -q $(disk root) && mkdir -p /mnt && mount $(disk root) /mnt", 300)
+        said = guest.ok(FIO, FIO_TIMEOUT)
+        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
+        assert "err= 0" in said
+        guest.ok("sync; echo 3 >/proc/sys/vm/drop_caches", 300)
+        assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
+    checked(shell)
+    show(shell.ok("volume list"))
+    show(shell.ok("volume stats"))
+
+
+def test_snapshots_while_it_writes(shell, show):
+    with Guest(shell, "linux") as guest:
+        guest.ok("echo before >/mnt/said; sync")
+        job = guest.spawn(FIO)
+    for number in range(5):
+        shell.ok(f"volume snapshot root s{number}", 60)
+    with Guest(shell, "linux") as guest:
+        guest.ok("echo after >/mnt/said; sync")
+        done = guest.join(job, FIO_TIMEOUT)
+        assert done.status == 0 and "err= 0" in done.text, done.text
+        assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
+        assert not guest.problems()
+    for number in (1, 3):
+        shell.ok(f"volume delete root@s{number} --yes")
+    show(shell.ok("volume list"))
+    assert [n for n in volumes(shell) if "@" in n] == ["root@s0", "root@s2", "root@s4"]
+    shell.ok("volume clone root@s0 copy")
+    shell.ok("vm attach linux disk volume=copy,serial=copy", 60)
+    with Guest(shell, "linux") as guest:
+        guest.ok("until disk copy; do sleep 0.2; done", 60)
+        guest.ok("mkdir -p /copy && mount $(disk copy) /copy", 300)
+        assert guest.ok("cat /copy/said") == "before"
+        guest.ok("umount /copy && e2fsck -fn $(disk copy)", 300)
+    checked(shell)
+
+
+def test_with_checksums(shell, show):
+    shell.ok("vm attach linux disk volume=sums,serial=sums", 60)
+    with Guest(shell, "linux") as guest:
+        guest.ok("until disk sums; do sleep 0.2; done", 60)
+        said = guest.ok("fio --eta=never --name=s --filename=$(disk sums) --size=16M --rw=randwrite "
+                        "--bsrange=512-64k --direct=1 --verify=crc32c --ioengine=io_uring "
+                        "--iodepth=8", FIO_TIMEOUT)
+        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
+        assert "err= 0" in said
+        assert not guest.problems()
+    checked(shell)
+
+
+def test_rebuilt_in_the_middle(shell):
+    with Guest(shell, "linux") as guest:
+        job = guest.spawn(FIO)
+    shell.ok("vm rebuild linux", 60)
+    with Guest(shell, "linux") as guest:
+        done = guest.join(job, FIO_TIMEOUT)
+        assert done.status == 0 and "err= 0" in done.text, done.text
+        guest.ok("fstrim -v /mnt; sync", 300)
+        assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
+        guest.ok("rm /mnt/v*; sync; fstrim /mnt; echo last >/mnt/said; sync", 300)
+        assert not guest.problems()
+    checked(shell)
+    shell.machine.stop()
+
+
+def test_all_of_it_is_there_again(start, show):
+    """The machine was stopped with a guest running; what its flushes said is kept."""
+    shell = start("volumes-again")
+    shell.ok("volume unmount nvme0n1p2")  # the examples': it was mounted, as all are
+    show(shell.ok("volume list"))
+    rows = volumes(shell)
+    assert set(rows) == {"root", "root@s0", "root@s2", "root@s4", "sums", "copy"}
+    checked(shell)
+    shell.ok("vm start linux", 60)
+    with Guest(shell, "linux", booting=True) as guest:
+        guest.ready()
+    shell.ok("vm attach linux disk volume=root,serial=root", 60)
+    with Guest(shell, "linux") as guest:
+        guest.ok("until disk root; do sleep 0.2; done", 60)
+        guest.ok("mkdir -p /mnt && mount $(disk root) /mnt && cat /mnt/said", 300)
+        assert guest.ok("cat /mnt/said") == "last"
+        guest.ok("umount /mnt && e2fsck -fn $(disk root)", 300)
+    shell.ok("vm kill linux", 60)
+    shell.ok("volume rollback root s2 --yes")
+    for name in ("root@s0", "root@s2", "root@s4", "root", "copy", "sums"):
+        shell.ok(f"volume delete {name} --yes", 60)
+    deadline = time.monotonic() + 120
+    while shell.run("volume stats --json").json["data"]:
+        assert time.monotonic() < deadline, "space is not given back"
+        time.sleep(0.5)
+    show(shell.ok("volume stats"))
+    assert checked(shell)["extents"] == 0
