@@ -90,8 +90,6 @@ struct store_dev *store_dev_create(struct block_dev *dev)
 	list_init(&s->todo);
 	list_init(&s->wrote);
 	list_init(&s->flush);
-	list_init(&s->active);
-	list_init(&s->blocked);
 	return s;
 }
 

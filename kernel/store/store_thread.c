@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store's thread: requests that need it, in order of arrival, those that overlap one after the
- * other; what was written becomes part of its volume; flushes that came in together are one commit.
+ * A store's thread: requests that need it, in order of arrival; what was written becomes part of
+ * its volume; flushes that came in together are one commit.
+ *
+ * Requests that overlap and are under way at once have no order, but none may undo what another
+ * has ended with. They do not: a part of a block is read, changed and mapped in one go, whole
+ * blocks are mapped as a whole, and what is written where it is stays there until nobody does.
  */
 #include "kernel/lib/err.h"
 #define LOG_TAG "store"
@@ -23,42 +27,13 @@ static void take_all(struct store_dev *s, struct list_head *from, struct list_he
 	spin_unlock_irqrestore(&s->queue_lock, flags);
 }
 
-static bool overlaps(const struct store_dev *s, const struct volio *o)
-{
-	const struct volio *a;
-
-	list_for_each_entry(a, &s->active, active_node) {
-		if (a->v == o->v && a->l < o->l + o->n && o->l < a->l + a->n)
-			return true;
-	}
-	return false;
-}
-
-/* What it changed is to be kept before it is over. */
-static bool must_be_kept(const struct volio *o)
-{
-	return o->r->op == BLOCK_WRITE && (o->r->flags & BLOCK_F_FUA) != 0;
-}
-
-/* Those that change something are active from here until do_wrote() has them again. */
 static void begin(struct store_dev *s, struct volio *o)
 {
-	if (o->r->op == BLOCK_FLUSH) {
+	if (o->r->op == BLOCK_FLUSH)
 		volio_queue(o, &s->flush);
-		return;
-	}
 	/* Its blocks may be in memory by now, or be its own. */
-	if (volio_fast(o))
-		return;
-	if (o->r->op != BLOCK_READ) {
-		if (overlaps(s, o)) {
-			list_add_tail(&o->node, &s->blocked);
-			return;
-		}
-		o->active = true;
-		list_add_tail(&o->active_node, &s->active);
-	}
-	volume_slow(o);
+	else if (!volio_fast(o))
+		volume_slow(o);
 }
 
 static void do_todo(struct store_dev *s)
@@ -79,23 +54,17 @@ static void do_wrote(struct store_dev *s)
 	struct list_head wrote = LIST_HEAD_INIT(wrote);
 
 	take_all(s, &s->wrote, &wrote);
-	if (list_empty(&wrote))
-		return;
 	while (!list_empty(&wrote)) {
 		struct volio *o = list_first_entry(&wrote, struct volio, node);
 		int err;
 
 		list_del(&o->node);
-		list_del(&o->active_node);
-		o->active = false;
 		err = volume_map(o);
-		if (!err && must_be_kept(o))
+		if (!err && volio_kept(o))
 			volio_queue(o, &s->flush);
 		else
 			volio_end(o, err);
 	}
-	/* What waited for one of these may go on. */
-	take_all(s, &s->blocked, &s->todo);
 }
 
 static void do_flush(struct store_dev *s)

@@ -14,31 +14,23 @@
 
 /* --- counting --- */
 
-void volio_count(struct volio *o)
+unsigned int store_count(struct store_dev *s)
 {
-	struct store_dev *s = o->v->s;
-
 	for (;;) {
-		o->phase = __atomic_load_n(&s->phase, __ATOMIC_SEQ_CST);
-		__atomic_fetch_add(&s->under_way[o->phase], 1, __ATOMIC_SEQ_CST);
+		unsigned int phase = __atomic_load_n(&s->phase, __ATOMIC_SEQ_CST);
+
+		__atomic_fetch_add(&s->under_way[phase], 1, __ATOMIC_SEQ_CST);
 		/* Whoever switched meanwhile may have looked before it was counted. */
-		if (likely(__atomic_load_n(&s->phase, __ATOMIC_SEQ_CST) == o->phase))
-			break;
-		__atomic_fetch_sub(&s->under_way[o->phase], 1, __ATOMIC_SEQ_CST);
-		waitq_wake_all(&s->drained);
+		if (likely(__atomic_load_n(&s->phase, __ATOMIC_SEQ_CST) == phase))
+			return phase;
+		store_uncount(s, phase);
 	}
-	o->counted = true;
 }
 
-void volio_uncount(struct volio *o)
+void store_uncount(struct store_dev *s, unsigned int phase)
 {
-	struct store_dev *s = o->v->s;
-
-	if (!o->counted)
-		return;
-	o->counted = false;
-	if (__atomic_sub_fetch(&s->under_way[o->phase], 1, __ATOMIC_SEQ_CST) == 0 &&
-	    unlikely(__atomic_load_n(&s->phase, __ATOMIC_SEQ_CST) != o->phase))
+	if (__atomic_sub_fetch(&s->under_way[phase], 1, __ATOMIC_SEQ_CST) == 0 &&
+	    unlikely(__atomic_load_n(&s->phase, __ATOMIC_SEQ_CST) != phase))
 		waitq_wake_all(&s->drained);
 }
 
@@ -80,7 +72,6 @@ void volio_end(struct volio *o, int err)
 	uint64_t flags;
 
 	stats_add(o, err);
-	volio_uncount(o);
 	parts_free(o);
 	kfree(o);
 	flags = irq_save();
@@ -97,8 +88,7 @@ void volio_part_end(struct volio *o, int err)
 					    __ATOMIC_RELAXED);
 	if (__atomic_sub_fetch(&o->left, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
-	volio_uncount(o);
-	if (o->active)
+	if (o->again)
 		volio_queue(o, &o->v->s->wrote);
 	else
 		volio_end(o, o->err);
@@ -106,16 +96,19 @@ void volio_part_end(struct volio *o, int err)
 
 static void part_done(struct block_req *io, int err)
 {
-	volio_part_end(io->owner, err);
+	struct volio *o = io->owner;
+
+	store_uncount(o->v->s, container_of(io, struct vpart, io)->phase);
+	volio_part_end(o, err);
 }
 
-void volio_part_begin(struct volio *o, struct block_req *io, uint64_t at)
+void volio_part_begin(struct volio *o, struct vpart *p, uint64_t at)
 {
-	io->off = at;
-	io->owner = o;
-	io->done = part_done;
+	p->io.off = at;
+	p->io.owner = o;
+	p->io.done = part_done;
 	__atomic_fetch_add(&o->left, 1, __ATOMIC_RELAXED);
-	block_submit(o->v->s->dev, io);
+	block_submit(o->v->s->dev, &p->io);
 }
 
 void volio_queue(struct volio *o, struct list_head *list)
@@ -185,16 +178,22 @@ void volio_zero_out(const struct block_req *r, uint64_t at, uint64_t len)
 
 /* --- the short way --- */
 
+static void one_begin(struct volio *o, uint64_t at)
+{
+	o->left = 1;
+	volio_part_begin(o, &o->one, at);
+	volio_part_end(o, 0);
+}
+
 static bool fast_flush(struct volio *o)
 {
 	struct store_dev *s = o->v->s;
 
 	if (store_uncommitted(s->st))
 		return false;
-	o->io = (struct block_req){.op = BLOCK_FLUSH};
-	o->left = 1;
-	volio_part_begin(o, &o->io, 0);
-	volio_part_end(o, 0);
+	o->one.io = (struct block_req){.op = BLOCK_FLUSH};
+	o->one.phase = store_count(s);
+	one_begin(o, 0);
 	return true;
 }
 
@@ -204,20 +203,19 @@ static bool fast_data(struct volio *o)
 	struct store_dev *s = o->v->s;
 	struct store_piece p;
 
-	volio_count(o);
+	/* Counted before the look, so that nobody else has the blocks before it is over. */
+	o->one.phase = store_count(s);
 	if (r->op == BLOCK_WRITE && unlikely(__atomic_load_n(&s->hold_writes, __ATOMIC_SEQ_CST)))
 		goto slow;
 	if (store_find(s->st, o->v->id, o->l, o->n, &p) != 0 || p.n < o->n ||
 	    p.kind != STORE_PIECE_DATA || p.sums || (r->op == BLOCK_WRITE && !p.own))
 		goto slow;
-	o->io = (struct block_req){.op = r->op, .flags = r->flags, .len = r->len, .seg = r->seg,
-				   .seg_count = r->seg_count};
-	o->left = 1;
-	volio_part_begin(o, &o->io, (p.phys << STORE_BLOCK_SHIFT) + r->off % STORE_BLOCK);
-	volio_part_end(o, 0);
+	o->one.io = (struct block_req){.op = r->op, .flags = r->flags, .len = r->len,
+				       .seg = r->seg, .seg_count = r->seg_count};
+	one_begin(o, (p.phys << STORE_BLOCK_SHIFT) + r->off % STORE_BLOCK);
 	return true;
 slow:
-	volio_uncount(o);
+	store_uncount(s, o->one.phase);
 	return false;
 }
 
@@ -253,7 +251,7 @@ void volume_submit(struct volume *v, struct block_req *r)
 	o->v = v;
 	o->r = r;
 	o->err = 0;
-	o->counted = o->active = false;
+	o->again = false;
 	o->parts = NULL;
 	o->l = r->off >> STORE_BLOCK_SHIFT;
 	o->n = ((r->off + r->len + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT) - o->l;

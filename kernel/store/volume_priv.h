@@ -28,8 +28,6 @@ struct store_dev {
 	struct list_head todo;  /* requests for the thread */
 	struct list_head wrote; /* whose data is on the disk, to be mapped */
 	struct list_head flush; /* to be kept */
-	struct list_head active;  /* the thread's: with claims under way */
-	struct list_head blocked; /* the thread's: they overlap with one that is active */
 	bool quit, reclaim, failed_said;
 	bool hold_writes;  /* those to blocks where they are wait for the thread */
 	unsigned int phase;
@@ -49,12 +47,12 @@ struct volume {
 
 /* A part of a request, that is in one piece on the disk. */
 struct vpart {
-	struct vpart *next;
-	struct volio *of;
 	struct block_req io;
+	struct vpart *next;
+	unsigned int phase; /* that it is counted in */
 	struct store_claim claim; /* n 0: it is written to where it is */
 	uint64_t l;               /* block of the volume the claim is for */
-	struct block_seg seg[];
+	struct block_seg *seg;    /* its own, behind it */
 };
 
 /* A request under way. */
@@ -64,13 +62,10 @@ struct volio {
 	struct block_req *r;
 	uint32_t left; /* atomic: parts under way, and who makes them */
 	int err;       /* atomic: the first */
-	unsigned int phase;
-	bool counted;  /* in phase */
-	bool active;   /* on the thread's list of those, and given back to it in the end */
-	struct list_head active_node;
+	bool again;    /* the thread has it once more before it is over */
 	uint64_t l, n; /* blocks it touches, for the thread */
 	struct vpart *parts;
-	struct block_req io; /* the part of one that has just one */
+	struct vpart one; /* the part of one that has just one: it has no memory of its own */
 };
 
 /** It is over. Context: any but NMI. */
@@ -79,11 +74,11 @@ void volio_end(struct volio *o, int err);
 void volio_queue(struct volio *o, struct list_head *list);
 /** Begin it here if that needs neither the disk nor a change of the store. False: it does. */
 bool volio_fast(struct volio *o);
-/** Count as under way, in the present phase; and no more. */
-void volio_count(struct volio *o);
-void volio_uncount(struct volio *o);
-/** Begin @io, a part of @o, at byte @at of the store's disk. */
-void volio_part_begin(struct volio *o, struct block_req *io, uint64_t at);
+/** Something is under way on blocks of a volume, from now on. Returns: the phase it is counted in. */
+unsigned int store_count(struct store_dev *s);
+void store_uncount(struct store_dev *s, unsigned int phase);
+/** Begin @p, a part of @o, at byte @at of the store's disk. Pre: it is counted, in p->phase. */
+void volio_part_begin(struct volio *o, struct vpart *p, uint64_t at);
 /** One part, or who makes them, is ready. */
 void volio_part_end(struct volio *o, int err);
 
@@ -92,6 +87,11 @@ void store_thread(void *arg);
 void store_wake(struct store_dev *s);
 /** All that was begun before is over. Context: thread. */
 void store_drain(struct store_dev *s);
+/** What it changed is to be kept before it is over. */
+static inline bool volio_kept(const struct volio *o)
+{
+	return o->r->op == BLOCK_WRITE && (o->r->flags & BLOCK_F_FUA) != 0;
+}
 /** The thread's: do it, whatever it takes. Pre: s->lock */
 void volume_slow(struct volio *o);
 /** Its parts are written: they are the volume's now. Pre: s->lock */

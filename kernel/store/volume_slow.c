@@ -69,8 +69,8 @@ static struct vpart *part_create(struct volio *o, uint64_t at, uint64_t len)
 
 	if (!p)
 		return NULL;
+	p->seg = (struct block_seg *)(p + 1);
 	segs_for(o->r, at, len, p->seg);
-	p->of = o;
 	p->io.op = o->r->op;
 	p->io.len = len;
 	p->io.seg = p->seg;
@@ -78,6 +78,13 @@ static struct vpart *part_create(struct volio *o, uint64_t at, uint64_t len)
 	p->next = o->parts;
 	o->parts = p;
 	return p;
+}
+
+/* The store does not change between the look that found where, and this: it is locked. */
+static void part_begin(struct volio *o, struct vpart *p, uint64_t at)
+{
+	p->phase = store_count(o->v->s);
+	volio_part_begin(o, p, at);
 }
 
 /* --- checksums --- */
@@ -189,7 +196,7 @@ static int read_piece(struct volio *o, const struct store_piece *p, uint64_t off
 	part = part_create(o, off - o->r->off, len);
 	if (!part)
 		return -RAY_ENOMEM;
-	volio_part_begin(o, &part->io, byte_of(p->phys) + off % STORE_BLOCK);
+	part_begin(o, part, byte_of(p->phys) + off % STORE_BLOCK);
 	return 0;
 }
 
@@ -224,11 +231,12 @@ static int write_new(struct volio *o, uint64_t l, uint64_t n)
 
 		if (err)
 			return err;
+		o->again = true;
 		/* It may have become less. */
 		p->io.len = byte_of(p->claim.n);
 		p->io.seg_count = segs_for(o->r, at, p->io.len, p->seg);
 		p->l = l;
-		volio_part_begin(o, &p->io, byte_of(p->claim.phys));
+		part_begin(o, p, byte_of(p->claim.phys));
 		l += p->claim.n;
 		n -= p->claim.n;
 	}
@@ -262,7 +270,7 @@ static int write_piece(struct volio *o, const struct store_piece *p, uint64_t of
 		if (!part)
 			return -RAY_ENOMEM;
 		part->io.flags = o->r->flags;
-		volio_part_begin(o, &part->io, byte_of(p->phys) + off % STORE_BLOCK);
+		part_begin(o, part, byte_of(p->phys) + off % STORE_BLOCK);
 		return 0;
 	}
 	if (o->v->flags & STORE_F_SUMS)
@@ -328,7 +336,7 @@ void volume_slow(struct volio *o)
 	int err;
 
 	o->left = 1;
-	volio_count(o);
+	o->again = volio_kept(o);
 	if (o->r->op == BLOCK_READ)
 		err = read_all(o);
 	else if (o->r->op == BLOCK_WRITE)

@@ -7,8 +7,10 @@
 #define RAYOS_TESTS_HOST_FAKE_BLOCK_H
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "devices/virt/back/blk_back.h"
 #include "kernel/block/block.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/page.h"
@@ -112,6 +114,17 @@ void block_submit(struct block_dev *dev, struct block_req *r)
 	fake_block_req[fake_block_count++] = r;
 	if (fake_block_at_once)
 		fake_block_end(fake_block_count - 1, 0);
+}
+
+/* There is no store here. */
+int blk_volume_create(const char *name, bool read_only, struct blk_back **out,
+		      char why[STORE_WHY_LEN])
+{
+	(void)name;
+	(void)read_only;
+	(void)out;
+	snprintf(why, STORE_WHY_LEN, "no store is mounted");
+	return -RAY_ENOENT;
 }
 
 #endif
