@@ -49,10 +49,13 @@ static int find(struct store *st, const struct layer *top, uint64_t l, uint64_t 
 		struct store_piece *out, struct cursor *c)
 {
 	struct store_rec r = {0, 0};
+	bool alone = true; /* nobody else sees it */
 
 	for (const struct layer *at = top; at; at = layer_get(st, at->parent)) {
 		int err = layer_find(st, at->id, l, &n, &r, c);
 		uint64_t into = l - STORE_EXTENT_BLOCK(r.key);
+
+		alone = alone && at->refs == 1;
 
 		if (err == -RAY_ENOENT)
 			continue;
@@ -63,7 +66,7 @@ static int find(struct store *st, const struct layer *top, uint64_t l, uint64_t 
 			break;
 		out->kind = STORE_PIECE_DATA;
 		out->sums = (STORE_VAL_FLAGS(r.val) & STORE_EXTENT_SUMS) != 0;
-		out->own = at == top && !out->sums;
+		out->own = alone && !out->sums;
 		out->phys = STORE_VAL_PHYS(r.val) + into;
 		out->n = n;
 		return 0;

@@ -86,6 +86,7 @@ struct store_dev *store_dev_create(struct block_dev *dev)
 	mutex_init(&s->lock, LOCK_ORDER_NONE);
 	waitq_init(&s->wake);
 	waitq_init(&s->drained);
+	waitq_init(&s->turn);
 	spin_lock_init(&s->queue_lock, LOCK_ORDER_STORE_QUEUE);
 	list_init(&s->todo);
 	list_init(&s->wrote);
@@ -203,6 +204,21 @@ int store_detach(const char *name, char why[STORE_WHY_LEN])
 	return 0;
 }
 
+/* --- taking turns --- */
+
+void store_turn_take(struct store_dev *s)
+{
+	__atomic_fetch_add(&s->wanted, 1, __ATOMIC_SEQ_CST);
+	mutex_lock(&s->lock);
+	__atomic_fetch_sub(&s->wanted, 1, __ATOMIC_SEQ_CST);
+}
+
+void store_turn_give(struct store_dev *s)
+{
+	mutex_unlock(&s->lock);
+	waitq_wake_all(&s->turn);
+}
+
 /* --- finding --- */
 
 struct store_dev *store_enter(const char *name, char why[STORE_WHY_LEN])
@@ -222,7 +238,7 @@ struct store_dev *store_enter(const char *name, char why[STORE_WHY_LEN])
 		found = s;
 	}
 	if (found) {
-		mutex_lock(&found->lock);
+		store_turn_take(found);
 		return found;
 	}
 	mutex_unlock(&stores_lock);
@@ -237,7 +253,7 @@ struct store_dev *store_enter(const char *name, char why[STORE_WHY_LEN])
 
 void store_leave(struct store_dev *s)
 {
-	mutex_unlock(&s->lock);
+	store_turn_give(s);
 	mutex_unlock(&stores_lock);
 }
 
@@ -247,9 +263,9 @@ void store_each(void (*each)(struct store_dev *s, void *arg), void *arg)
 
 	mutex_lock(&stores_lock);
 	list_for_each_entry(s, &stores, node) {
-		mutex_lock(&s->lock);
+		store_turn_take(s);
 		each(s, arg);
-		mutex_unlock(&s->lock);
+		store_turn_give(s);
 	}
 	mutex_unlock(&stores_lock);
 }

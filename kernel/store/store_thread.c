@@ -121,6 +121,8 @@ void store_thread(void *arg)
 		(void)wait_event(&s->wake, work(s), UINT64_MAX);
 		if (s->quit)
 			return;
+		(void)wait_event(&s->turn, __atomic_load_n(&s->wanted, __ATOMIC_SEQ_CST) == 0,
+				 UINT64_MAX);
 		mutex_lock(&s->lock);
 		do_wrote(s);
 		do_todo(s);

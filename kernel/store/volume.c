@@ -118,10 +118,10 @@ void volume_close(struct volume *v)
 {
 	struct store_dev *s = v->s;
 
-	mutex_lock(&s->lock);
+	store_turn_take(s);
 	store_let_go(s->st, v->id);
 	s->users--;
-	mutex_unlock(&s->lock);
+	store_turn_give(s);
 	kfree(v);
 }
 

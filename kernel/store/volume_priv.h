@@ -23,7 +23,8 @@ struct store_dev {
 	struct store *st;
 	struct mutex lock;
 	struct thread *thread;
-	struct waitq wake, drained;
+	struct waitq wake, drained, turn;
+	uint32_t wanted; /* atomic: who waits for `lock`, and goes before the thread */
 	struct spinlock queue_lock;
 	struct list_head todo;  /* requests for the thread */
 	struct list_head wrote; /* whose data is on the disk, to be mapped */
@@ -103,6 +104,10 @@ void volio_copy_out(const struct block_req *r, uint64_t at, const void *from, ui
 void volio_zero_out(const struct block_req *r, uint64_t at, uint64_t len);
 
 /* --- stores (store_dev.c) --- */
+
+/** The store's turn, for anybody but its thread, which gives way: it may have work without end. */
+void store_turn_take(struct store_dev *s);
+void store_turn_give(struct store_dev *s);
 
 /** By the name of its partition; NULL: the only one there is. With its lock and that of the list
  *  held until store_leave(). NULL: none, @why says it. Context: thread. */

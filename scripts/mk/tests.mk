@@ -59,6 +59,7 @@ $(O)/$(1)/libmbedtls.a: $(MBEDTLS_STEMS:%=$(O)/$(1)/mbedtls/%.o)
 
 $(O)/$(1)/kernel/lib/png% $(O)/$(1)/kernel/filesend% $(O)/$(1)/kernel/block/gpt% \
 $(O)/$(1)/kernel/store/% $(O)/$(1)/tests/unit/test_store% $(O)/$(1)/tests/fuzz/fuzz_store% \
+$(O)/$(1)/tests/tools/store% \
 $(O)/$(1)/tests/unit/test_png% $(O)/$(1)/tests/unit/test_gpt% $(O)/$(1)/tests/fuzz/fuzz_gpt%: \
 	KCFLAGS_EXTRA := $(ZLIB_DEFS) $(ZLIB_INCLUDE)
 
@@ -86,7 +87,7 @@ endef
 UNIT_SRC := $(sort $(if $(T),$(wildcard tests/unit/test_$(T).c),$(wildcard tests/unit/test_*.c)))
 FUZZ_SRC := $(sort $(if $(T),$(wildcard tests/fuzz/fuzz_$(T).c),$(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SECONDS ?= 60
-HOST_GOALS := unit cov fuzz fuzz-cov test soak unit-build cov-build cov-objects \
+HOST_GOALS := storecut unit cov fuzz fuzz-cov test soak unit-build cov-build cov-objects \
 	fuzz-build fuzz-cov-build
 
 # Reading every test's UNIT line costs a process each: only when a goal needs it.
@@ -99,7 +100,12 @@ $(foreach t,$(UNIT_SRC),$(eval $(call host_binary,asan,$(t))))
 $(foreach t,$(UNIT_SRC),$(eval $(call host_binary,cov,$(t))))
 $(foreach t,$(FUZZ_SRC),$(eval $(call host_binary,fuzz,$(t))))
 $(foreach t,$(FUZZ_SRC),$(eval $(call host_binary,fuzzcov,$(t))))
+$(eval $(call host_binary,asan,tests/tools/storecut.c))
 endif
+
+# Checks what power cuts leave of a store; boot tests use it.
+.PHONY: storecut
+storecut: $(O)/asan/bin/storecut
 
 UNIT_BIN := $(patsubst tests/unit/%.c,$(O)/asan/bin/%,$(UNIT_SRC))
 COV_BIN  := $(patsubst tests/unit/%.c,$(O)/cov/bin/%,$(UNIT_SRC))
