@@ -6,6 +6,7 @@
 #include "kernel/arch/features.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/table.h"
+#include "kernel/marker.h"
 #include "kernel/mm/heap.h"
 #include "kernel/store/volume_cmd.h"
 
@@ -128,6 +129,86 @@ SHELL_CMD(volume_check, "volume check", "see whether everything in a store fits 
 	  .args = "[DISK]", .max_args = 1, .flags = CMD_JSON,
 	  .help = "Reads all metadata and compares what is in use with what is marked so.",
 	  .example = "volume check", .run = volume_check_run);
+
+/* --- scrub --- */
+
+#define PROGRESS_NS 2000000000ull
+
+static void scrub_bad(void *arg, const char *what)
+{
+	struct cmd_ctx *ctx = arg;
+
+	if (!cmd_json(ctx))
+		cmd_printf(ctx, "%s\n", what);
+}
+
+/* How far, how fast, how long still. */
+static void scrub_progress(struct cmd_ctx *ctx, const struct store_scrub *s, uint64_t all,
+			   uint64_t since)
+{
+	uint64_t ms = MAX((time_now() - since) / 1000000, 1ull), rate = s->blocks * 1000 / ms;
+
+	if (cmd_json(ctx))
+		return;
+	cmd_printf(ctx, "%llu of about %llu MiB, %llu MiB/s, %llu s left\n",
+		   (unsigned long long)(s->blocks >> 8), (unsigned long long)(all >> 8),
+		   (unsigned long long)(rate >> 8),
+		   (unsigned long long)((all - MIN(all, s->blocks)) / MAX(rate, 1ull)));
+}
+
+/* A step at a time, the store free for others in between. */
+static int scrub(struct cmd_ctx *ctx, const char *disk, struct store_scrub *s, char why[STORE_WHY_LEN])
+{
+	uint64_t begun = time_now(), said = begun;
+	int more = 1;
+
+	while (more == 1) {
+		struct store_dev *dev = store_enter(disk, why);
+		struct store_space sp;
+
+		if (!dev)
+			return -RAY_ENOENT;
+		more = store_scrub_step(dev->st, s);
+		store_space_get(dev->st, &sp);
+		ray_snprintf(why, STORE_WHY_LEN, "%s", more < 0 ? ray_strerror(more) : dev->name);
+		store_leave(dev);
+		if (cmd_interrupted(ctx))
+			return -RAY_ECANCELED;
+		if (time_now() - said > PROGRESS_NS) {
+			said = time_now();
+			scrub_progress(ctx, s, sp.data + sp.meta, begun);
+		}
+	}
+	return more;
+}
+
+static int volume_scrub_run(struct cmd_ctx *ctx, int argc, char **argv)
+{
+	char why[STORE_WHY_LEN];
+	struct store_scrub s;
+	struct record r;
+	int err = store_scrub_begin(&s, scrub_bad, ctx);
+
+	if (err)
+		return err;
+	err = scrub(ctx, argc > 0 ? argv[0] : NULL, &s, why);
+	store_scrub_end(&s);
+	if (err)
+		return err == -RAY_ECANCELED ? err : cmd_fail(ctx, err, "%s", why);
+	record_begin(&r, cmd_sink(ctx), cmd_json(ctx));
+	record_u64(&r, "blocks", s.blocks);
+	record_u64(&r, "data_blocks", s.data);
+	record_u64(&r, "wrong", s.wrong);
+	record_end(&r);
+	marker_print(MARKER_STORE_SCRUBBED, "disk=%s blocks=%lu wrong=%lu", why,
+		     (unsigned long)s.blocks, (unsigned long)s.wrong);
+	return s.wrong ? 1 : 0;
+}
+SHELL_CMD(volume_scrub, "volume scrub", "read again everything that has a checksum",
+	  .args = "[DISK]", .max_args = 1, .flags = CMD_JSON,
+	  .help = "Names what is not what was written: all metadata, and data of volumes with\n"
+		  "checksums. Guests go on meanwhile. Ctrl-C ends it.",
+	  .example = "volume scrub", .run = volume_scrub_run);
 
 /* --- making, mounting --- */
 

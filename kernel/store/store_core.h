@@ -222,4 +222,31 @@ struct store_check {
  */
 int __must_check store_check(struct store *st, struct store_check *out);
 
+/* A scrub under way. The first fields are results, the rest is its own. */
+struct store_scrub {
+	uint64_t blocks; /* read */
+	uint64_t data;   /* of them, of volumes */
+	uint64_t wrong;
+	void (*bad)(void *arg, const char *what);
+	void *arg;
+	void *buf;
+	unsigned int phase;
+	uint32_t group, into;
+	uint64_t key;
+	const void *seen[8]; /* nodes on the way to the last record */
+	uint64_t seen_block[8];
+};
+
+/** @bad  is told, in words, of everything that is not what was written. 0 or -RAY_ENOMEM. */
+int __must_check store_scrub_begin(struct store_scrub *s, void (*bad)(void *arg, const char *what),
+				   void *arg);
+/**
+ * Read again some of what has a checksum; the store may change between steps. A node of the tree
+ * that is whole in memory only is written anew by the next checkpoint.
+ * Returns: 1: there is more, 0: all was read; -RAY_EIO: a node can be had from nowhere, the
+ *          store has failed; -RAY_ENOMEM
+ */
+int __must_check store_scrub_step(struct store *st, struct store_scrub *s);
+void store_scrub_end(struct store_scrub *s);
+
 #endif

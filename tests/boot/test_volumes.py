@@ -6,6 +6,7 @@ killed.
 At full size (RAYOS_SOAK=1) fio verifies 512 MiB, else 16.
 """
 
+import json
 import os
 import re
 import time
@@ -77,7 +78,8 @@ def volumes(shell):
 EXAMPLES = ("volume format nvme0n1p2 --yes", "volume unmount nvme0n1p2", "volume mount nvme0n1p2",
             "volume stores", "volume create root 10G", "volume resize root 20G", "volume list",
             "volume snapshot root before-update", "volume clone root@before-update try",
-            "volume rollback root before-update --yes", "volume stats", "volume check")
+            "volume rollback root before-update --yes", "volume stats", "volume check",
+            "volume scrub")
 # These end what the others need: their volume goes or has another name.
 LAST = ("volume rename root old-root", "volume delete root --yes")
 
@@ -183,6 +185,33 @@ def test_with_checksums(shell, show):
         assert "err= 0" in said
         assert not guest.problems()
     checked(shell)
+
+
+def test_a_flipped_bit_is_found(shell, disk, show):
+    """One of the volume with checksums, in the file below the disk."""
+    clean = json.loads(shell.ok("volume scrub --json", 300).splitlines()[0])
+    assert clean["wrong"] == 0 and clean["data_blocks"] >= 1000, clean
+    with Guest(shell, "linux") as guest:
+        guest.ok("yes 'a line to be found' | head -c 4096 >/tmp/line; "
+                 "dd if=/tmp/line of=$(disk sums) bs=4096 seek=2048 oflag=direct", 60)
+    with open(disk, "r+b") as image:
+        at = image.read().find(b"a line to be found\n" * 20)
+        assert at > 0 and at % 4096 == 0
+        image.seek(at + 100)
+        byte = image.read(1)
+        image.seek(at + 100)
+        image.write(bytes([byte[0] ^ 16]))
+    said = shell.run("volume scrub", 300)
+    show(said.text)
+    assert said.status == 1 and "block 2048 of 'sums' is not what was written" in said.text
+    assert re.search(r"RAYOS_STORE:SCRUBBED disk=nvme0n1p1 blocks=\d+ wrong=1", said.text)
+    with Guest(shell, "linux") as guest:
+        assert guest.run("dd if=$(disk sums) bs=4096 skip=2048 count=1 iflag=direct >/dev/null",
+                         60).status
+        assert "I/O error" in guest.ok("dmesg -c", 60)  # expected, and not again
+        guest.ok("dd if=/tmp/line of=$(disk sums) bs=4096 seek=2048 oflag=direct", 60)
+        guest.ok("dd if=$(disk sums) bs=4096 skip=2048 count=1 iflag=direct >/dev/null", 60)
+    assert "wrong 0" in re.sub(r"[ :]+", " ", shell.ok("volume scrub", 300))
 
 
 def test_rebuilt_in_the_middle(shell):

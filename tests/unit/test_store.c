@@ -1,7 +1,7 @@
 /* UNIT: kernel/store/tree.c kernel/store/tree_change.c kernel/store/tree_io.c kernel/store/space.c
  * kernel/store/layer.c kernel/store/object.c kernel/store/map.c kernel/store/sums.c kernel/store/log.c
  * kernel/store/log_record.c kernel/store/op.c kernel/store/change.c kernel/store/mount.c
- * kernel/store/info.c kernel/store/reclaim.c kernel/store/check.c kernel/lib/bitmap.c
+ * kernel/store/info.c kernel/store/reclaim.c kernel/store/check.c kernel/store/scrub.c kernel/lib/bitmap.c
  * kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c
  */
 // SPDX-License-Identifier: Apache-2.0
@@ -18,6 +18,7 @@
 #include "tests/host/fake_heap.h"
 #include "tests/host/fake_lock.h"
 #include "tests/host/fake_panic.h"
+#include "kernel/store/store_priv.h"
 #include "tests/host/fake_store.h"
 
 static struct fake_store disk;
@@ -381,6 +382,107 @@ static void test_full(void **state)
 	expect(s, 0, 100, 5 << 20);
 }
 
+/* --- scrub --- */
+
+static unsigned int told;
+static char told_first[256];
+
+static void tell(void *arg, const char *what)
+{
+	(void)arg;
+	if (told++ == 0)
+		snprintf(told_first, sizeof(told_first), "%s", what);
+}
+
+static int scrub(struct store_scrub *s)
+{
+	int more;
+
+	told = 0;
+	told_first[0] = '\0';
+	assert_int_equal(store_scrub_begin(s, tell, NULL), 0);
+	while ((more = store_scrub_step(st, s)) == 1)
+		;
+	store_scrub_end(s);
+	assert_int_equal(s->wrong, told);
+	return more;
+}
+
+/* Real checksums: the data is what they are of. */
+static void write_summed(uint32_t id, uint64_t l, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t buf[STORE_BLOCK];
+		struct store_claim c;
+		uint32_t sum;
+
+		tag_fill(buf, l + i);
+		sum = store_sum_of(buf, sizeof(buf));
+		while (store_claim(st, 1, &c) == -RAY_EAGAIN)
+			assert_int_equal(store_claim_prepare(st), 0);
+		assert_int_equal(fake_store_write(&disk, c.phys, buf, 1), 0);
+		assert_int_equal(store_map(st, id, l + i, &c, &sum), 0);
+	}
+}
+
+/* Any one bit of a block that counts is found, and named. */
+static void test_scrub(void **state)
+{
+	uint32_t a = volume("a", 1000, STORE_F_SUMS), b = volume("b", 1000, 0), s;
+	struct store_scrub scr;
+	struct store_piece p;
+	unsigned int in_tree = 0;
+
+	(void)state;
+	write_summed(a, 0, 400);
+	assert_int_equal(store_snapshot(st, a, "snap", &s), 0);
+	write_summed(a, 100, 50);
+	for (unsigned int i = 0; i < 500; i++)
+		write_new(b, (i * 37) % 1000, 1, 1 << 20, false);
+	assert_int_equal(store_checkpoint(st), 0);
+	assert_int_equal(scrub(&scr), 0);
+	assert_int_equal(told, 0);
+	assert_int_equal(scr.data, 450);
+	/* Of a block that only the snapshot sees, and of one that both do. */
+	for (unsigned int l = 120; l <= 220; l += 100) {
+		assert_int_equal(store_find_load(st, s, l, 1, &p), 0);
+		disk.page[p.phys][9] ^= 2;
+		assert_int_equal(scrub(&scr), 0);
+		assert_int_equal(told, 1);
+		assert_non_null(strstr(told_first, l == 120 ? "block 120 of 'a@snap' is not"
+							    : "block 220 of 'a"));
+		disk.page[p.phys][9] ^= 2;
+	}
+	/* Of each block that is in use and not data. */
+	/* Each that is found makes new ones, so not for ever. */
+	for (uint64_t block = 0; block < FAKE_STORE_BLOCKS && in_tree < 12; block++) {
+		char text[64];
+
+		if (!disk.page[block])
+			continue;
+		disk.page[block][40] ^= 1;
+		assert_int_equal(scrub(&scr), 0);
+		disk.page[block][40] ^= 1;
+		snprintf(text, sizeof(text), "block %lu", (unsigned long)block);
+		assert_in_range(told, 0, 1);
+		if (told && strstr(told_first, "of the tree")) {
+			assert_non_null(strstr(told_first, text));
+			in_tree++;
+			assert_in_range(st->tree.dirty, 1, 100);
+			/* It is written elsewhere, and then all is well. */
+			disk.page[block][40] ^= 1;
+			assert_int_equal(store_checkpoint(st), 0);
+			assert_int_equal(scrub(&scr), 0);
+			assert_int_equal(told, 0);
+			assert_int_equal(store_checkpoint(st), 0);
+			disk.page[block][40] ^= 1;
+		} else if (told) {
+			assert_non_null(strstr(told_first, text));
+		}
+	}
+	assert_int_equal(in_tree, 12);
+}
+
 /* --- what fails, fails whole --- */
 
 /* One of everything. @upto: how many of them. Returns the first error. */
@@ -618,6 +720,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names, begin, end),
 		cmocka_unit_test_setup_teardown(test_scattered, begin, end),
 		cmocka_unit_test_setup_teardown(test_full, begin, end),
+		cmocka_unit_test_setup_teardown(test_scrub, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
 		cmocka_unit_test_setup_teardown(test_failing_disk, begin, end),
 		cmocka_unit_test_setup_teardown(test_unreadable, begin, end),

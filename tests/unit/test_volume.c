@@ -1,7 +1,7 @@
 /* UNIT: kernel/store/tree.c kernel/store/tree_change.c kernel/store/tree_io.c kernel/store/space.c
  * kernel/store/layer.c kernel/store/object.c kernel/store/map.c kernel/store/sums.c kernel/store/log.c
  * kernel/store/log_record.c kernel/store/op.c kernel/store/change.c kernel/store/mount.c
- * kernel/store/info.c kernel/store/reclaim.c kernel/store/check.c kernel/store/volume.c
+ * kernel/store/info.c kernel/store/reclaim.c kernel/store/check.c kernel/store/scrub.c kernel/store/volume.c
  * kernel/store/volume_io.c kernel/store/volume_slow.c kernel/store/store_dev.c
  * kernel/store/store_thread.c kernel/lib/bitmap.c kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c
  */
