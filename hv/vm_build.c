@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "hv/hv.h"
-#include "hv/module.h"
+#include "kernel/module.h"
 #include "hv/platform.h"
 #include "hv/vcpu_priv.h"
 #include "hv/vm_priv.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "hv/exit.h"
-#include "hv/module.h"
+#include "kernel/module.h"
 #include "hv/vm_cmd.h"
 #include "hv/vm_priv.h"
 #include "kernel/cmd.h"

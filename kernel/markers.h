@@ -35,6 +35,8 @@
 	M(STORE_MOUNTED, "STORE:MOUNTED", "disk objects", "a store can be used")                      \
 	M(STORE_FAILED, "STORE:FAILED", "disk", "a store met damage or errors: nothing in it changes") \
 	M(STORE_SCRUBBED, "STORE:SCRUBBED", "disk blocks wrong", "everything with a checksum was read") \
+	M(STORE_IMPORTED, "STORE:IMPORTED", "volume format bytes", "an image became a volume")        \
+	M(STORE_EXPORTED, "STORE:EXPORTED", "volume disk", "a volume was written to a disk")          \
 	M(FILE_BEGIN, "FILE:BEGIN", "name size encoding",                                             \
 	  "a file of so many bytes follows, in lines of its encoding; lines of others may stand between") \
 	M(FILE_END, "FILE:END", "name crc32", "the file is over; CRC-32 of its bytes, in hexadecimal") \

@@ -92,6 +92,13 @@ int __must_check block_write(struct block_dev *dev, uint64_t off, const void *bu
 int __must_check block_flush(struct block_dev *dev);
 int __must_check block_discard(struct block_dev *dev, uint64_t off, uint64_t len);
 
+/**
+ * Begin a request like @what and wait for its end; @begin gives it to whoever takes requests.
+ * Returns: what done() was given. Context: thread, IRQs on, no spinlock.
+ */
+int __must_check block_wait(void (*begin)(void *ctx, struct block_req *r), void *ctx,
+			    const struct block_req *what);
+
 /* --- devices, for those who use them --- */
 
 struct block_limits {

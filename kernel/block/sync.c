@@ -25,16 +25,27 @@ static void over(struct block_req *r, int err)
 	thread_wake(t);
 }
 
-static int submit(struct block_dev *dev, const struct block_req *what)
+int block_wait(void (*begin)(void *ctx, struct block_req *r), void *ctx,
+	       const struct block_req *what)
 {
 	struct wait w = {.r = *what, .thread = thread_current()};
 
 	w.r.done = over;
 	w.r.owner = &w;
-	block_submit(dev, &w.r);
+	begin(ctx, &w.r);
 	while (!__atomic_load_n(&w.over, __ATOMIC_ACQUIRE))
 		waitq_sleep(UINT64_MAX);
 	return w.err;
+}
+
+static void begin_here(void *ctx, struct block_req *r)
+{
+	block_submit(ctx, r);
+}
+
+static int submit(struct block_dev *dev, const struct block_req *what)
+{
+	return block_wait(begin_here, dev, what);
 }
 
 static int data(struct block_dev *dev, const struct block_req *what, const void *buf)

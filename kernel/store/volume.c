@@ -5,6 +5,7 @@
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/page.h"
 #include "kernel/store/volume_priv.h"
 
 /* "[DISK:]VOLUME[@SNAPSHOT]" */
@@ -138,4 +139,18 @@ bool volume_read_only(const struct volume *v)
 const char *volume_name(const struct volume *v)
 {
 	return v->name;
+}
+
+static void begin(void *ctx, struct block_req *r)
+{
+	volume_submit(ctx, r);
+}
+
+int volume_do(struct volume *v, enum block_op op, uint64_t off, void *buf, uint64_t len)
+{
+	const struct block_seg seg = {.addr = buf ? va_to_hpa(buf) : HPA(0), .len = (uint32_t)len};
+	const struct block_req r = {.op = op, .off = off, .len = len, .seg = &seg,
+				    .seg_count = buf ? 1 : 0};
+
+	return block_wait(begin, v, &r);
 }

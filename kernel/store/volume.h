@@ -45,6 +45,11 @@ const char *volume_name(const struct volume *v); /* as it was opened with */
  */
 void volume_submit(struct volume *v, struct block_req *r);
 
+/** The same for who may wait; READ and WRITE with @len bytes of the kernel's own memory, in one piece.
+ *  Returns: what done() was given. Context: thread. */
+int __must_check volume_do(struct volume *v, enum block_op op, uint64_t off, void *buf,
+			   uint64_t len);
+
 /* --- stores --- */
 
 /** Mount the partitions of type RayOS System, see to it that power off writes them out. Context:

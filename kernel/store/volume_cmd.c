@@ -63,7 +63,7 @@ int volume_cmd_end(struct cmd_ctx *ctx, struct store_dev *s, const char *name, i
 	return cmd_fail(ctx, err, "'%s': %s", name, ray_strerror(err));
 }
 
-static int name_check(struct cmd_ctx *ctx, enum store_kind kind, const char *name)
+int volume_cmd_name(struct cmd_ctx *ctx, enum store_kind kind, const char *name)
 {
 	char why[STORE_WHY_LEN];
 	int err = store_name_check(kind, name, strlen(name), why);
@@ -149,7 +149,7 @@ static int volume_create_run(struct cmd_ctx *ctx, int argc, char **argv)
 		memcpy(disk, name, (size_t)(colon - name));
 		name = colon + 1;
 	}
-	err = name_check(ctx, STORE_VOLUME, name);
+	err = volume_cmd_name(ctx, STORE_VOLUME, name);
 	if (err)
 		return err;
 	s = store_enter(disk[0] ? disk : NULL, why);
@@ -205,7 +205,7 @@ SHELL_CMD(volume_resize, "volume resize", "make a volume larger or smaller", .ar
 static int volume_rename_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct volume_ref ref;
-	int err = name_check(ctx, STORE_VOLUME, argv[1]);
+	int err = volume_cmd_name(ctx, STORE_VOLUME, argv[1]);
 
 	(void)argc;
 	if (!err)
@@ -235,7 +235,7 @@ static int hold_and(struct store_dev *s, int (*change)(struct store *st, uint32_
 static int volume_snapshot_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct volume_ref ref;
-	int err = name_check(ctx, STORE_SNAPSHOT, argv[1]);
+	int err = volume_cmd_name(ctx, STORE_SNAPSHOT, argv[1]);
 
 	(void)argc;
 	if (!err)
@@ -253,7 +253,7 @@ SHELL_CMD(volume_snapshot, "volume snapshot", "keep a volume as it is now", .arg
 static int volume_clone_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct volume_ref ref;
-	int err = name_check(ctx, STORE_VOLUME, argv[1]);
+	int err = volume_cmd_name(ctx, STORE_VOLUME, argv[1]);
 
 	(void)argc;
 	if (!err)

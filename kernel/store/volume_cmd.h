@@ -10,6 +10,8 @@
 int volume_cmd_find(struct cmd_ctx *ctx, const char *name, struct volume_ref *ref);
 /** Commit after a change that came to @err, let the store go, say what went wrong. */
 int volume_cmd_end(struct cmd_ctx *ctx, struct store_dev *s, const char *name, int err);
+/** store_name_check(), with the error said. */
+int volume_cmd_name(struct cmd_ctx *ctx, enum store_kind kind, const char *name);
 void volume_cmd_complete(struct cmd_complete *c, int arg);
 
 #endif

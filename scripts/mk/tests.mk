@@ -59,7 +59,7 @@ $(O)/$(1)/libmbedtls.a: $(MBEDTLS_STEMS:%=$(O)/$(1)/mbedtls/%.o)
 
 $(O)/$(1)/kernel/lib/png% $(O)/$(1)/kernel/filesend% $(O)/$(1)/kernel/block/gpt% \
 $(O)/$(1)/kernel/store/% $(O)/$(1)/tests/unit/test_store% $(O)/$(1)/tests/fuzz/fuzz_store% \
-$(O)/$(1)/tests/tools/store% \
+$(O)/$(1)/tests/tools/store% $(O)/$(1)/tests/unit/test_qcow2% $(O)/$(1)/tests/fuzz/fuzz_qcow2% \
 $(O)/$(1)/tests/unit/test_png% $(O)/$(1)/tests/unit/test_gpt% $(O)/$(1)/tests/fuzz/fuzz_gpt%: \
 	KCFLAGS_EXTRA := $(ZLIB_DEFS) $(ZLIB_INCLUDE)
 
@@ -67,7 +67,7 @@ $(O)/$(1)/zlib/%.o: $(ZLIB)/%.c $(BUILD_FILES) scripts/mk/tests.mk
 	@mkdir -p $$(@D)
 	$$(Q)$$($(1)_CC) -O1 -g -w $(ZLIB_DEFS) $(ZLIB_INCLUDE) -c -o $$@ $$<
 
-$(O)/$(1)/libzlib.a: $(ZLIB_HOST_STEMS:%=$(O)/$(1)/zlib/%.o)
+$(O)/$(1)/libzlib.a: $(ZLIB_STEMS:%=$(O)/$(1)/zlib/%.o)
 	$$(Q)rm -f $$@; $(AR) rcsD $$@ $$^
 
 -include $$(shell find $(O)/$(1) -name '*.d' 2>/dev/null)

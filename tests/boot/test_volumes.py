@@ -6,9 +6,11 @@ killed.
 At full size (RAYOS_SOAK=1) fio verifies 512 MiB, else 16.
 """
 
+import hashlib
 import json
 import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -38,20 +40,46 @@ PART = "nvme0n1p1"
 
 
 @pytest.fixture(scope="module")
-def iso(tmp_path_factory):
+def qcow2(tmp_path_factory):
+    """A compressed qcow2 image, one with a backing file, and what is in the first."""
+    folder = tmp_path_factory.mktemp("qcow2")
+    with open(folder / "disk.raw", "wb") as raw:
+        for piece in range(40):
+            raw.seek(piece * 700_000)
+            raw.write(f"piece {piece} ".encode() * 20_000)
+        raw.truncate(32 * MIB + 1536)
+    for command in (f"convert -c -O qcow2 {folder}/disk.raw {folder}/debian.qcow2",
+                    f"create -q -f qcow2 -F raw -b {folder}/disk.raw {folder}/child.qcow2",
+                    f"convert -O raw {folder}/debian.qcow2 {folder}/again.raw"):
+        subprocess.run(["qemu-img", *command.split()], check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def iso(tmp_path_factory, qcow2):
     return build_image(tmp_path_factory.mktemp("iso"), [], CONF,
-                       [images.CLOUD_KERNEL, images.INITRD, images.TOOLS])
+                       [images.CLOUD_KERNEL, images.INITRD, images.TOOLS,
+                        qcow2 / "debian.qcow2", qcow2 / "child.qcow2"])
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory):
+    """Where volumes are exported to."""
+    path = tmp_path_factory.mktemp("target") / "target.img"
+    path.write_bytes(b"\xee" * (33 * MIB))
+    return path
 
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory):
-    return store_image(tmp_path_factory.mktemp("disks") / "store.img", STORE_MIB, 64)
+    return store_image(tmp_path_factory.mktemp("disks") / "store.img", STORE_MIB, 128)
 
 
 @pytest.fixture(scope="module")
-def start(boot, iso, disk):
+def start(boot, iso, disk, target):
     def go(name):
-        extra = ["-drive", f"if=none,id=d,format=raw,cache=writeback,discard=unmap,file={disk}",
+        extra = ["-drive", f"if=none,id=t,format=raw,cache=writeback,file={target}",
+                 "-device", "virtio-blk-pci,drive=t", "-drive", f"if=none,id=d,format=raw,cache=writeback,discard=unmap,file={disk}",
                  "-device", "nvme,serial=ST-1,drive=d"]
         return Shell(boot(name, iso=iso, cpus=SMP, memory=2048, extra=extra)).wait_ready()
 
@@ -79,7 +107,7 @@ EXAMPLES = ("volume format nvme0n1p2 --yes", "volume unmount nvme0n1p2", "volume
             "volume stores", "volume create root 10G", "volume resize root 20G", "volume list",
             "volume snapshot root before-update", "volume clone root@before-update try",
             "volume rollback root before-update --yes", "volume stats", "volume check",
-            "volume scrub")
+            "volume scrub", "volume import debian debian.qcow2", "volume export debian vda --yes")
 # These end what the others need: their volume goes or has another name.
 LAST = ("volume rename root old-root", "volume delete root --yes")
 
@@ -94,6 +122,31 @@ def test_examples(shell):
     shell.ok(LAST[0])
     shell.ok("volume rename other root")
     shell.ok(LAST[1])
+    checked(shell)
+
+
+def test_what_is_imported_is_exported(shell, qcow2, target, show):
+    """By the examples: the same bytes as qemu-img makes of the image."""
+    want = (qcow2 / "again.raw").read_bytes()
+    got = target.read_bytes()
+    sums = [hashlib.sha256(data).hexdigest() for data in (want, got[:len(want)])]
+    show(f"qemu-img convert: {sums[0]}\nvolume export:    {sums[1]}")
+    assert sums[0] == sums[1]
+    rows = volumes(shell)
+    assert rows["debian"]["size"] == len(want) and rows["debian"]["own"] < 12 * MIB
+    refused = shell.run("volume import child child.qcow2")
+    show(refused.text)
+    assert refused.status and "backing file" in refused.text
+    assert "no boot module" in shell.run("volume import x nothing.img").text
+    assert "there is one of that name" in shell.run("volume import debian debian.qcow2").text
+    shell.ok("volume create large 100M")
+    assert "too small" in shell.run("volume export large vda --yes").text
+    # From a disk as well: what was exported, a raw one.
+    said = shell.ok("volume import copy vda --checksums", 120)
+    assert re.search(rf"RAYOS_STORE:IMPORTED volume=copy format=raw bytes={33 * MIB}", said)
+    assert {"debian", "large", "copy"} <= set(volumes(shell))
+    for name in ("debian", "large", "copy"):
+        shell.ok(f"volume delete {name} --yes")
     checked(shell)
     shell.ok("volume unmount nvme0n1p2")
 

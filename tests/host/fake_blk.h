@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "devices/virt/virtio/blk.h"
-#include "hv/module.h"
+#include "kernel/module.h"
 #include "tests/host/fake_block.h"
 #include "tests/host/fake_pages.h"
 #include "tests/host/fake_ring.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "devices/virt/virtio/blk_flight.h"
-#include "hv/module.h"
+#include "kernel/module.h"
 #include "hv/vm.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"

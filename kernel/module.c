@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hv/module.h"
+#include "kernel/module.h"
 
 #include <string.h>
 

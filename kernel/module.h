@@ -2,8 +2,8 @@
 /*
  * Files the boot loader brought along (kernels, initrds), by name. They stay in place.
  */
-#ifndef RAYOS_HV_MODULE_H
-#define RAYOS_HV_MODULE_H
+#ifndef RAYOS_KERNEL_MODULE_H
+#define RAYOS_KERNEL_MODULE_H
 
 #include "kernel/lib/types.h"
 
