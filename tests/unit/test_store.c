@@ -382,6 +382,38 @@ static void test_full(void **state)
 	expect(s, 0, 100, 5 << 20);
 }
 
+/* Ten thousand of them: each found by its name, at once and after a mount; then none. */
+static void test_many(void **state)
+{
+	struct store_entry e;
+	char name[16];
+	uint32_t id;
+
+	(void)state;
+	for (unsigned int i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "volume-%u", i);
+		assert_int_equal(store_create(st, STORE_VOLUME, name, MIB(1) + i * 512ull, 0, &id), 0);
+		if (i % 1000 == 0)
+			write_new(id, 0, 3, (uint64_t)(i + 1) << 20, false);
+	}
+	for (unsigned int round = 0; round < 2; round++) {
+		for (unsigned int i = 0; i < 10000; i++) {
+			snprintf(name, sizeof(name), "volume-%u", i);
+			assert_int_equal(store_lookup(st, STORE_VOLUME, 0, name, &e), 0);
+			assert_int_equal(e.size, MIB(1) + i * 512ull);
+			if (i % 1000 == 0)
+				expect(e.id, 0, 3, (uint64_t)(i + 1) << 20);
+		}
+		again();
+	}
+	while (store_next(st, 0, &e) == 0)
+		assert_int_equal(store_delete(st, e.id), 0);
+	reclaim_all();
+	again();
+	assert_int_equal(st->tree.nodes, 1);
+	assert_int_equal(st->layer_count, 0);
+}
+
 /* --- scrub --- */
 
 static unsigned int told;
@@ -720,6 +752,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names, begin, end),
 		cmocka_unit_test_setup_teardown(test_scattered, begin, end),
 		cmocka_unit_test_setup_teardown(test_full, begin, end),
+		cmocka_unit_test_setup_teardown(test_many, begin, end),
 		cmocka_unit_test_setup_teardown(test_scrub, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
 		cmocka_unit_test_setup_teardown(test_failing_disk, begin, end),

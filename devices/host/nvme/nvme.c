@@ -6,6 +6,7 @@
 
 #include "kernel/arch/percpu.h"
 #include "kernel/lib/err.h"
+#include "kernel/lib/fmt.h"
 #include "kernel/lib/unaligned.h"
 #define LOG_TAG "nvme"
 #include "kernel/log.h"
@@ -78,11 +79,13 @@ static bool ns_take(struct nvme_ns *ns, const uint8_t *id, uint64_t *size, bool 
 static void ns_publish(struct nvme *c, uint32_t nsid, uint8_t *data)
 {
 	struct nvme_ns *ns = &c->ns[c->ns_count];
-	struct block_init init = {.prefix = "nvme0n", .ident = c->ident, .ops = &nvme_block_ops,
+	char prefix[BLOCK_NAME_LEN];
+	struct block_init init = {.prefix = prefix, .ident = c->ident, .ops = &nvme_block_ops,
 				  .drv = ns, .depth = c->io_count * (c->io[0].depth - 1u)};
 	bool read_only;
 	int err = nvme_identify(c, NVME_IDENTIFY_NS, nsid, data);
 
+	ray_snprintf(prefix, sizeof(prefix), "nvme%un", c->number);
 	*ns = (struct nvme_ns){.c = c, .nsid = nsid};
 	if (!err && !ns_take(ns, data, &init.ident.size, &read_only))
 		err = -RAY_ENOSYS;
@@ -132,10 +135,27 @@ static void queues_fini(struct nvme *c)
 	dma_free(c->pci, &c->data);
 }
 
+/* Numbers of controllers, a bit each; whoever has none of its own shares the last one: the block
+ * layer tells their disks apart by the number behind it. */
+static uint64_t numbers; /* atomic */
+
+static unsigned int number_take(void)
+{
+	uint64_t taken = __atomic_load_n(&numbers, __ATOMIC_RELAXED);
+	unsigned int n;
+
+	do {
+		n = ~taken ? (unsigned int)__builtin_ctzll(~taken) : 63;
+	} while (!__atomic_compare_exchange_n(&numbers, &taken, taken | BIT(n), false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return n;
+}
+
 void nvme_put(struct nvme *c)
 {
 	if (__atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
+	__atomic_fetch_and(&numbers, ~BIT(c->number), __ATOMIC_RELAXED);
 	queues_fini(c);
 	if (c->regs)
 		vunmap(c->regs);
@@ -223,6 +243,7 @@ static int nvme_probe(struct pci_dev *d)
 		return -RAY_ENOMEM;
 	c->pci = d;
 	c->refs = 1;
+	c->number = number_take();
 	waitq_init(&c->wait);
 	mutex_init(&c->admin_lock, LOCK_ORDER_NONE);
 	mutex_init(&c->mend, LOCK_ORDER_NONE);

@@ -79,6 +79,7 @@ struct nvme {
 	struct block_ident ident;
 	uint32_t refs; /* atomic: namespaces whose disk is not gone yet, and the driver */
 	unsigned int ns_count;
+	unsigned int number; /* of the controller, in the order they were found in: "nvme1n1" */
 	struct nvme_ns ns[NVME_NS_MAX];
 };
 
