@@ -16,6 +16,7 @@ from rayoslib.shell import Shell
 FULL = os.environ.get("RAYOS_SOAK") == "1"
 FIO_MIB = 16
 PART_MIB = FIO_MIB + 48
+STORE_MIB = FIO_MIB + 80
 TIMEOUT = 900
 CONF = """
 [vm linux]
@@ -32,7 +33,7 @@ FIO = (f"fio --eta=never --name=v --directory=/mnt --size={FIO_MIB}M --rw=randwr
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory):
-    return disk_image(tmp_path_factory.mktemp("disks") / "ide.img", PART_MIB)
+    return disk_image(tmp_path_factory.mktemp("disks") / "ide.img", PART_MIB, STORE_MIB)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,14 @@ def test_an_ide_disk(shell, disk, show):
     assert info["errors"] == 0 and info["timeouts"] == 0 and info["read_ops"] > 0
 
 
+def test_a_store_on_it(shell, show):
+    shell.ok("volume format hda1 --yes", TIMEOUT)
+    shell.ok("volume create root 48M", TIMEOUT)
+    shell.ok("volume snapshot root empty", TIMEOUT)
+    show(shell.ok("volume list", TIMEOUT))
+    assert shell.run("volume check --json", TIMEOUT).json["wrong"] == 0
+
+
 @pytest.mark.skipif(not FULL, reason="minutes in Bochs: full size only (make soak)")
 def test_a_partition_as_a_guests_disk(shell, show):
     start(shell, "linux", TIMEOUT)
@@ -75,3 +84,22 @@ def test_a_partition_as_a_guests_disk(shell, show):
     show(shell.ok("disk info hda"))
     assert info["errors"] == 0 and info["timeouts"] == 0 and info["flush_ops"] > 0
     shell.ok("vm kill linux", 60)
+
+
+@pytest.mark.skipif(not FULL, reason="minutes in Bochs: full size only (make soak)")
+def test_a_volume_as_a_guests_disk(shell, show):
+    start(shell, "linux", TIMEOUT)
+    with Guest(shell, "linux", booting=True) as guest:
+        guest.ready(TIMEOUT)
+    shell.ok("vm attach linux disk volume=root,serial=root", TIMEOUT)
+    with Guest(shell, "linux") as guest:
+        guest.ok("until disk root; do sleep 0.2; done", TIMEOUT)
+        guest.ok("mkfs.ext4 -q $(disk root) && mkdir -p /root && mount $(disk root) /root", TIMEOUT)
+        fio = FIO.replace("/mnt", "/root")
+        said = guest.ok(fio, TIMEOUT)
+        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
+        assert "err= 0" in said
+        guest.ok("sync; fstrim /root; echo 3 >/proc/sys/vm/drop_caches", TIMEOUT)
+        assert "err= 0" in guest.ok(f"{fio} --verify_only", TIMEOUT)
+        assert not guest.problems()
+    assert shell.run("volume check --json", TIMEOUT).json["wrong"] == 0
