@@ -122,6 +122,11 @@ void store_info_get(struct store *st, struct store_info *out)
 	out->why = st->why;
 }
 
+bool store_failed(const struct store *st)
+{
+	return st->failed != 0;
+}
+
 void store_space_get(struct store *st, struct store_space *out)
 {
 	uint64_t flags = store_lock(st), taken;

@@ -102,6 +102,8 @@ int __must_check store_checkpoint(struct store *st);
 int __must_check store_reclaim(struct store *st);
 
 void store_info_get(struct store *st, struct store_info *out);
+/** Has it met what it should not have? Nothing changes any more then. Context: any. */
+bool store_failed(const struct store *st);
 void store_space_get(struct store *st, struct store_space *out);
 void store_stats_get(struct store *st, struct store_stats *out);
 

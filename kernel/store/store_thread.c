@@ -87,7 +87,7 @@ static void do_flush(struct store_dev *s)
 static bool work(const struct store_dev *s)
 {
 	return !list_empty(&s->todo) || !list_empty(&s->wrote) || !list_empty(&s->flush) ||
-	       s->reclaim || s->quit;
+	       s->reclaim || s->quit || (store_failed(s->st) && !s->failed_said);
 }
 
 static void do_reclaim(struct store_dev *s)
@@ -105,9 +105,9 @@ static void failure_say(struct store_dev *s)
 {
 	struct store_info info;
 
-	store_info_get(s->st, &info);
-	if (!info.failed || s->failed_said)
+	if (!store_failed(s->st) || s->failed_said)
 		return;
+	store_info_get(s->st, &info);
 	s->failed_said = true;
 	log_err("store failed, nothing in it changes any more: %s disk=%s", info.why, s->name);
 	marker_print(MARKER_STORE_FAILED, "disk=%s", s->name);

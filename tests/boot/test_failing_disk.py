@@ -79,9 +79,14 @@ def test_one_fails_the_other_goes_on(shell, show):
         assert done.status == 0 and "err= 0" in done.text, done.text
         assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
         assert not guest.problems()
+    # Data that could not be written is that guest's; what the store itself cannot write ends it.
+    assert "the store failed" in shell.run("volume create nvme0n1p1:more 1M").text
     show(shell.ok("volume stores"))
     states = {row["disk"]: row["state"] for row in shell.listing("volume stores")}
-    assert states["nvme1n1p1"] == "live"
+    assert states == {"nvme0n1p1": "failed", "nvme1n1p1": "live"}
+    text = shell.machine.text()
+    assert "RAYOS_STORE:FAILED disk=nvme0n1p1" in text
+    assert "RAYOS_STORE:FAILED disk=nvme1n1p1" not in text
 
 
 def test_it_comes_back(shell, show):

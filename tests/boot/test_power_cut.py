@@ -3,7 +3,7 @@
 volume and snapshots come and go; then the states that a cut may have left are made from the record,
 mounted with the kernel's code and looked through (tests/tools/storecut.c).
 
-At full size (RAYOS_SOAK=1) 2000 states of 1500 steps, else 300 of 120; and twenty machines that are
+At full size (RAYOS_SOAK=1) 2000 states of 1500 steps, else 200 of 100; and twenty machines that are
 killed while a guest writes, else one.
 """
 
@@ -22,7 +22,7 @@ from rayoslib.guest import Guest
 from rayoslib.shell import Shell
 
 FULL = os.environ.get("RAYOS_SOAK") == "1"
-STEPS, STATES = (1500, 2000) if FULL else (120, 300)
+STEPS, STATES = (1500, 2000) if FULL else (100, 200)
 STORE_MIB, VOLUME_MIB, SEED = 64, 4, 7
 SECTORS = VOLUME_MIB << 11
 CONF = """
@@ -132,7 +132,7 @@ def test_without_flushes_it_shows(record, disk, show):
     """The judge can say no: with flushes taken away something is lost."""
     flushes = without_flushes(record / "log", record / "less")
     assert flushes > STEPS
-    done = storecut(record, disk, record / "less", min(STATES, 300))
+    done = storecut(record, disk, record / "less", min(STATES, 200))
     show(done.stdout)
     assert done.returncode == 1
 

@@ -245,6 +245,19 @@ static int run(enum block_op op, uint64_t off, uint64_t len, void *mem)
 	return q.err;
 }
 
+/* In place of kernel/block/sync.c, with the threads of this test. */
+int block_wait(void (*begin_it)(void *ctx, struct block_req *r), void *ctx,
+	       const struct block_req *what)
+{
+	struct request q = {.r = *what};
+
+	q.r.done = done;
+	q.r.owner = &q;
+	begin_it(ctx, &q.r);
+	wait_for(&q);
+	return q.err;
+}
+
 static void all_equal(void)
 {
 	assert_int_equal(run(BLOCK_READ, 0, SIZE, buf), 0);
@@ -470,6 +483,11 @@ static void test_errors(void **state)
 	assert_int_equal(after.claimed, 0);
 	all_equal();
 	assert_int_equal(volume->stats.errors, 2);
+	/* For who may wait. */
+	assert_int_equal(volume_do(volume, BLOCK_READ, 4096, buf, 8192), 0);
+	assert_memory_equal(buf, model + 4096, 8192);
+	assert_int_equal(volume_do(volume, BLOCK_FLUSH, 0, NULL, 0), 0);
+	assert_int_equal(volume_do(volume, BLOCK_READ, SIZE, buf, 512), -RAY_ERANGE);
 }
 
 /* FUA, and a flush with something to commit: over only when the log is on the disk. */
