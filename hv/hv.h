@@ -17,6 +17,8 @@ int __must_check hv_init(void);
 /** Define the VMs of rayos.conf's [vm NAME] sections and start those with autostart; errors go
  *  to the log with their line numbers. Context: init, after hv_init(). 0 or -RAY_ENOMEM. */
 int __must_check vm_conf_init(void);
+/** The same for definitions that the store has. Context: init, after vm_conf_init(). */
+int __must_check vm_store_init(void);
 
 /** Every state component this machine has, XCR0 outside of guests. */
 uint64_t hv_host_xcr0(void);

@@ -111,6 +111,15 @@ SHELL_CMD(vm_list, "vm list", "list virtual machines", .example = "vm list --jso
 
 /* --- vm define, undefine --- */
 
+/* It is done in any case; without a store it is for this run only. */
+static int kept(struct cmd_ctx *ctx, int err)
+{
+	if (err == 0 || err == -RAY_ENODEV)
+		return 0;
+	return cmd_fail(ctx, err, "done, but not for the next start: the store says '%s'; see "
+			"`volume stores`", ray_strerror(err));
+}
+
 static int vm_define_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct vm_def def;
@@ -131,14 +140,15 @@ static int vm_define_run(struct cmd_ctx *ctx, int argc, char **argv)
 	}
 	if (err == 0)
 		err = vm_define(&def, why, sizeof(why));
-	return err != 0 ? cmd_fail(ctx, err, "%s", why) : 0;
+	return err != 0 ? cmd_fail(ctx, err, "%s", why) : kept(ctx, vm_store_keep(&def));
 }
 SHELL_CMD(vm_define, "vm define", "define a virtual machine", .args = "NAME KEY=VALUE...",
 	  .min_args = 2, .max_args = DEFINE_ARGS,
 	  .help = "Keys: kernel, initrd (modules), cmdline, memory, vcpus, autostart, testdev, "
 		  "net-rate (what all network cards may send: bits a second, 100M), and for "
 		  "each device its kind with its options, as `device handlers` has them; a kind may "
-		  "stand there several times.",
+		  "stand there several times. With a store (`volume stores`) the definition is there "
+		  "again after a restart.",
 	  .example = "vm define web kernel=vmlinuz initrd=initrd.img memory=512M rng=rate=64K \"cmdline=console=ttyS0\"",
 	  .run = vm_define_run);
 
@@ -159,8 +169,10 @@ static int explained(struct cmd_ctx *ctx, const char *name,
 
 static int vm_undefine_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
+	int err = explained(ctx, argv[0], vm_undefine);
+
 	(void)argc;
-	return explained(ctx, argv[0], vm_undefine);
+	return err != 0 ? err : kept(ctx, vm_store_forget(argv[0]));
 }
 SHELL_CMD(vm_undefine, "vm undefine", "forget a virtual machine that does not run",
 	  .args = "NAME", .min_args = 1, .max_args = 1, .example = "vm undefine web",

@@ -154,6 +154,7 @@ void vm_def_init(struct vm_def *def)
 
 /* One section being read. A bad line spoils its VM, not its neighbours. */
 struct section {
+	const char *file; /* where it stands, for people */
 	struct vm_def def;
 	bool open, bad;
 	unsigned int line;
@@ -167,10 +168,10 @@ static void section_close(struct section *s)
 		return;
 	s->open = false;
 	if (s->bad)
-		log_err("rayos.conf:%u: VM '%s' is not defined because of the errors above", s->line,
-			s->def.name);
+		log_err("%s:%u: VM '%s' is not defined because of the errors above", s->file,
+			s->line, s->def.name);
 	else if (vm_define(&s->def, why, sizeof(why)) != 0)
-		log_err("rayos.conf:%u: VM '%s': %s", s->line, s->def.name, why);
+		log_err("%s:%u: VM '%s': %s", s->file, s->line, s->def.name, why);
 }
 
 static void section_open(struct section *s, const struct ini *ini)
@@ -187,7 +188,7 @@ static void section_open(struct section *s, const struct ini *ini)
 			  sizeof(why)) != 0;
 	if (s->bad) {
 		memcpy(s->def.name, ini->section + 3, sizeof(s->def.name) - 1);
-		log_err("rayos.conf:%u: %s", ini->line, why);
+		log_err("%s:%u: %s", s->file, ini->line, why);
 	}
 }
 
@@ -198,7 +199,7 @@ static void pair(struct section *s, const struct ini *ini)
 	if (!s->open)
 		return;
 	if (vm_def_set(&s->def, ini->key, ini->value, why, sizeof(why)) != 0) {
-		log_err("rayos.conf:%u: %s", ini->line, why);
+		log_err("%s:%u: %s", s->file, ini->line, why);
 		s->bad = true;
 	}
 }
@@ -214,7 +215,7 @@ static int autostart(struct vm *vm, void *ctx)
 	return 1;
 }
 
-static void autostart_all(void)
+void vm_conf_autostart(void)
 {
 	struct vm *vm;
 	char why[160];
@@ -229,23 +230,19 @@ static void autostart_all(void)
 	}
 }
 
-int vm_conf_init(void)
+int vm_conf_take(const char *file, const void *text, size_t len)
 {
-	const struct boot_info *bi = bootinfo();
-	struct section *s;
-	struct ini *ini;
+	struct section *s = kzalloc(sizeof(*s), MEM_VM);
+	struct ini *ini = kzalloc(sizeof(*ini), MEM_VM);
 	enum ini_event ev;
 
-	if ((bi->features & BOOT_FEAT_CONF) == 0)
-		return 0;
-	s = kzalloc(sizeof(*s), MEM_VM);
-	ini = kzalloc(sizeof(*ini), MEM_VM);
 	if (s == NULL || ini == NULL) {
 		kfree(s);
 		kfree(ini);
 		return -RAY_ENOMEM;
 	}
-	ini_init(ini, hpa_to_va(HPA(bi->conf.addr)), bi->conf.size);
+	s->file = file;
+	ini_init(ini, text, len);
 	while ((ev = ini_next(ini)) != INI_END) {
 		if (ev == INI_SECTION)
 			section_open(s, ini);
@@ -256,6 +253,18 @@ int vm_conf_init(void)
 	section_close(s);
 	kfree(ini);
 	kfree(s);
-	autostart_all();
 	return 0;
+}
+
+int vm_conf_init(void)
+{
+	const struct boot_info *bi = bootinfo();
+	int err;
+
+	if ((bi->features & BOOT_FEAT_CONF) == 0)
+		return 0;
+	err = vm_conf_take("rayos.conf", hpa_to_va(HPA(bi->conf.addr)), bi->conf.size);
+	if (err == 0)
+		vm_conf_autostart();
+	return err;
 }

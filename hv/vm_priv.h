@@ -13,6 +13,16 @@ int __must_check vm_reaper_init(void);
 /** Wake it. Context: any but NMI. */
 void vm_reaper_wake(void);
 
+/** Define the VMs of a text in the words of rayos.conf; errors go to the log with @file and their
+ *  lines. Returns: 0, -RAY_ENOMEM. Context: thread. Trust: the text */
+int __must_check vm_conf_take(const char *file, const void *text, size_t len);
+/** Start those with autostart that do not run. Context: thread. */
+void vm_conf_autostart(void);
+/** Keep a definition in the store / let it go. Returns: 0, -RAY_ENODEV (there is no store), errors of
+ *  store_file_write(). Context: thread. */
+int __must_check vm_store_keep(const struct vm_def *def);
+int __must_check vm_store_forget(const char *vm);
+
 /** Everything a running VM has: memory, bus, interrupt controllers, vCPUs, devices, image.
  *  On failure nothing is left. Pre: vm->lock held, VM not running. Context: thread. */
 int __must_check vm_build(struct vm *vm, char *why, size_t why_len);

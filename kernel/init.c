@@ -196,6 +196,7 @@ static const struct init_step steps[] = {
 	{ "hypervisor", hv_init, false },
 	{ "guest devices", virt_init, false },
 	{ "machines", vm_conf_init, false },
+	{ "stored machines", vm_store_init, false },
 	{ "orderly end", vm_power_init, false },
 	{ "console", init_console_quiet, false },
 	{ "shell", shell_start, true },

@@ -251,6 +251,19 @@ struct store_dev *store_enter(const char *name, char why[STORE_WHY_LEN])
 	return NULL;
 }
 
+struct store_dev *store_enter_first(void)
+{
+	struct store_dev *s;
+
+	mutex_lock(&stores_lock);
+	s = list_first_entry(&stores, struct store_dev, node);
+	if (s)
+		store_turn_take(s);
+	else
+		mutex_unlock(&stores_lock);
+	return s;
+}
+
 void store_leave(struct store_dev *s)
 {
 	store_turn_give(s);

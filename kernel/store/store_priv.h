@@ -34,6 +34,7 @@ struct tree {
 	uint64_t nodes;  /* in all */
 	uint64_t cached; /* in memory */
 	uint64_t dirty;
+	uint64_t last_put; /* key */
 	struct node *spare_leaf[8], *spare_inner[3 * TREE_DEPTH]; /* for apply */
 	unsigned int spare_leaves, spare_inners;
 };

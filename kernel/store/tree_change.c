@@ -172,16 +172,27 @@ static void recs_move(struct node *to, struct node *from, unsigned int first)
 
 /* --- putting --- */
 
-/* Make room for @key in the child at @at, which is full. What grows at its end, as sequential
- * writes make it, leaves full nodes behind. */
+/*
+ * How many records of a full node stay where they are when @key is to come in: half of them, or all
+ * before it where it follows the one that came last, as in sequential writes, which leave full
+ * nodes behind that way.
+ */
+static unsigned int keep_of(const struct tree *t, const struct store_node *n, uint64_t key)
+{
+	unsigned int at = slot_of(n, key);
+
+	if (at == n->count || (at > 0 && n->rec[at - 1].key == t->last_put))
+		return MIN(at, n->count - 1u);
+	return n->count / 2u;
+}
+
+/* Make room for @key in the child at @at, which is full. */
 static void split(struct store *st, struct node *parent, unsigned int at, uint64_t key)
 {
 	struct node *left = parent->child[at];
 	struct node *right = spare_take(&st->tree, left->raw->level);
-	unsigned int keep = left->raw->count / 2u;
+	unsigned int keep = keep_of(&st->tree, left->raw, key);
 
-	if (key > left->raw->rec[left->raw->count - 1].key)
-		keep = left->raw->count - 1u;
 	dirty(st, left);
 	recs_move(right, left, keep);
 	rec_insert(parent, at + 1, right->raw->rec[0].key, 0, right);
@@ -234,6 +245,7 @@ void tree_put(struct store *st, uint64_t key, uint64_t val)
 		leaf->raw->rec[at - 1].val = val;
 	else
 		rec_insert(leaf, at, key, val, NULL);
+	st->tree.last_put = key;
 }
 
 void tree_set(struct store *st, struct cursor *c, uint64_t val)

@@ -113,6 +113,8 @@ void store_turn_give(struct store_dev *s);
  *  held until store_leave(). NULL: none, @why says it. Context: thread. */
 struct store_dev *store_enter(const char *name, char why[STORE_WHY_LEN]) __must_check;
 void store_leave(struct store_dev *s);
+/** The same, of the one that was mounted first; NULL: none is. */
+struct store_dev *store_enter_first(void) __must_check;
 /** Call @each for every store, its lock held. Context: thread. */
 void store_each(void (*each)(struct store_dev *s, void *arg), void *arg);
 /** Mount what is on a device. Returns: 0, -RAY_EBUSY, -RAY_EEXIST (a copy of it is mounted), as

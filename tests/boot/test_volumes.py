@@ -279,6 +279,11 @@ def test_rebuilt_in_the_middle(shell):
         guest.ok("rm /mnt/v*; sync; fstrim /mnt; echo last >/mnt/said; sync", 300)
         assert not guest.problems()
     checked(shell)
+    shell.ok("vm define kept kernel=vmlinuz initrd=test-initrd.img memory=256M "
+             "\"cmdline=console=ttyS0 quiet\" disk=module=tools.img,ro,serial=tools "
+             "disk=volume=root,serial=root")
+    shell.ok("vm define gone kernel=vmlinuz")
+    shell.ok("vm undefine gone")
     shell.machine.stop()
 
 
@@ -290,16 +295,15 @@ def test_all_of_it_is_there_again(start, show):
     rows = volumes(shell)
     assert set(rows) == {"root", "root@s0", "root@s2", "root@s4", "sums", "copy"}
     checked(shell)
-    shell.ok("vm start linux", 60)
-    with Guest(shell, "linux", booting=True) as guest:
+    assert [row["name"] for row in shell.listing("vm list")] == ["linux", "kept"]
+    shell.ok("vm start kept", 60)
+    with Guest(shell, "kept", booting=True) as guest:
         guest.ready()
-    shell.ok("vm attach linux disk volume=root,serial=root", 60)
-    with Guest(shell, "linux") as guest:
-        guest.ok("until disk root; do sleep 0.2; done", 60)
         guest.ok("mkdir -p /mnt && mount $(disk root) /mnt && cat /mnt/said", 300)
         assert guest.ok("cat /mnt/said") == "last"
         guest.ok("umount /mnt && e2fsck -fn $(disk root)", 300)
-    shell.ok("vm kill linux", 60)
+    shell.ok("vm kill kept", 60)
+    shell.ok("vm undefine kept")
     shell.ok("volume rollback root s2 --yes")
     for name in ("root@s0", "root@s2", "root@s4", "root", "copy", "sums"):
         shell.ok(f"volume delete {name} --yes", 60)

@@ -14,7 +14,9 @@
 #include "kernel/lib/err.h"
 #include "kernel/store/store_core.h"
 
+#ifndef FAKE_STORE_BLOCKS
 #define FAKE_STORE_BLOCKS  8192u
+#endif
 #define FAKE_STORE_PENDING 20000u
 #define FAKE_STORE_SECTOR  512u
 

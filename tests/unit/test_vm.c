@@ -3,7 +3,7 @@
  * hv/xsave_check.c hv/insn.c kernel/module.c hv/msr.c
  * hv/msr_map.c hv/platform.c hv/pv.c hv/stage2.c hv/vcpu.c hv/vcpu_dump.c hv/vcpu_life.c
  * hv/vcpu_state.c hv/vdev.c hv/vm.c hv/vm_build.c hv/vm_cmd.c hv/vm_conf.c hv/vm_life.c
- * hv/vm_rebuild.c hv/vm_state.c
+ * hv/vm_rebuild.c hv/vm_state.c hv/vm_store.c
  * hv/mce.c hv/irqchip/vioapic.c hv/irqchip/virq.c hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c
  * hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c
  * hv/irqchip/vpic.c hv/loader/load.c hv/loader/bzimage.c hv/loader/elf.c
@@ -20,8 +20,65 @@
  */
 #include "hv/pv.h"
 #include "kernel/cmd.h"
+#include "hv/hv.h"
+#include "kernel/store/store_file.h"
 #include "shell/command.h"
 #include "tests/host/fake_vm.h"
+
+/* --- a store with room for two files --- */
+
+static struct {
+	char name[64], data[4096];
+	size_t len;
+} files[2];
+static bool store_there;
+static int store_error;
+
+int store_file_write(const char *name, const void *data, size_t len)
+{
+	int at = strcmp(files[0].name, name) == 0 || files[0].name[0] == '\0' ? 0 : 1;
+
+	if (!store_there || store_error)
+		return store_there ? store_error : -RAY_ENODEV;
+	assert_true(len < sizeof(files[at].data));
+	snprintf(files[at].name, sizeof(files[at].name), "%s", name);
+	memcpy(files[at].data, data, len);
+	files[at].len = len;
+	return 0;
+}
+
+int store_file_read(const char *name, void *buf, size_t *len)
+{
+	int at = strcmp(files[0].name, name) == 0 ? 0 : 1;
+
+	if (store_error)
+		return store_error;
+	memcpy(buf, files[at].data, files[at].len);
+	*len = files[at].len;
+	return 0;
+}
+
+int store_file_delete(const char *name)
+{
+	for (int i = 0; i < 2; i++) {
+		if (strcmp(files[i].name, name) == 0)
+			files[i].name[0] = '\0';
+	}
+	return store_there ? 0 : -RAY_ENODEV;
+}
+
+int store_file_next(const char *prefix, const char *name, char out[64])
+{
+	int from = name ? (strcmp(files[0].name, name) == 0 ? 1 : 2) : 0;
+
+	for (int i = from; i < 2; i++) {
+		if (strncmp(files[i].name, prefix, strlen(prefix)) == 0) {
+			memmove(out, files[i].name, 64);
+			return 0;
+		}
+	}
+	return store_there ? -RAY_ENOENT : -RAY_ENODEV;
+}
 
 /* --- definitions --- */
 
@@ -757,12 +814,54 @@ static void commands(void **state)
 	SHOWS("vm kill web", -RAY_ENOENT, "no VM");
 }
 
+/* What was defined is there after a restart, word by word, and what was undefined is not. */
+static void definitions_are_kept(void **state)
+{
+	struct vm_def before;
+	struct vm *web;
+
+	(void)state;
+	store_there = true;
+	SHOWS("vm define web kernel=guest memory=32M vcpus=2 net-rate=10M \"cmdline=a \\\"b\\\"  c#d\"", 0,
+	      "");
+	SHOWS("vm define gone kernel=guest", 0, "");
+	SHOWS("vm undefine gone", 0, "");
+	web = vm_get("web");
+	assert_non_null(web);
+	before = web->def;
+	vm_put(web);
+	assert_int_equal(vm_undefine(web, why, sizeof(why)), 0);
+	assert_null(vm_get("web"));
+	assert_int_equal(vm_store_init(), 0);
+	web = vm_get("web");
+	assert_non_null(web);
+	assert_memory_equal(&web->def, &before, sizeof(before));
+	vm_put(web);
+	assert_null(vm_get("gone"));
+	/* Damaged, or nonsense: the others are defined. */
+	assert_int_equal(vm_undefine(web, why, sizeof(why)), 0);
+	assert_int_equal(store_file_write("vm/bad", "[vm bad]\nmemory = 1\n", 20), 0);
+	assert_int_equal(vm_store_init(), 0);
+	web = vm_get("web");
+	assert_non_null(web);
+	vm_put(web);
+	assert_null(vm_get("bad"));
+	store_error = -RAY_EIO;
+	SHOWS("vm define more kernel=guest", -RAY_EIO, "not for the next start");
+	store_error = 0;
+	SHOWS("vm undefine more", 0, "");
+	SHOWS("vm undefine web", 0, "");
+	assert_int_equal(files[0].name[0], '\0');
+	memset(files, 0, sizeof(files));
+	store_there = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f)  cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define TV(f) cmocka_unit_test_setup_teardown(f, setup_vm, teardown_vm)
-		T(definitions_are_checked),
+		T(definitions_are_checked), T(definitions_are_kept),
 		T(the_registry_holds_64),
 		T(configuration_defines_and_starts),
 		T(every_start_failure_leaves_nothing),

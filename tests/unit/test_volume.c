@@ -3,7 +3,7 @@
  * kernel/store/log_record.c kernel/store/op.c kernel/store/change.c kernel/store/mount.c
  * kernel/store/info.c kernel/store/reclaim.c kernel/store/check.c kernel/store/scrub.c kernel/store/volume.c
  * kernel/store/volume_io.c kernel/store/volume_slow.c kernel/store/store_dev.c
- * kernel/store/store_thread.c kernel/lib/bitmap.c kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c
+ * kernel/store/store_thread.c kernel/store/store_file.c kernel/lib/bitmap.c kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /*
@@ -21,6 +21,7 @@
 #include "kernel/marker.h"
 #include "kernel/mm/page.h"
 #include "kernel/power/power.h"
+#include "kernel/store/store_file.h"
 #include "kernel/store/volume_priv.h"
 #include "tests/host/fake_heap.h"
 #include "tests/host/fake_lock.h"
@@ -574,6 +575,53 @@ static void test_bad_sums(void **state)
 	all_equal();
 }
 
+/* Small files: as a whole, over a mount, and never what the disk makes of them. */
+static void test_files(void **state)
+{
+	static uint8_t big[STORE_FILE_MAX], got[STORE_FILE_MAX];
+	struct store_entry e;
+	struct store_piece p;
+	char name[64];
+	size_t len;
+
+	(void)state;
+	fill(big, sizeof(big));
+	assert_int_equal(store_file_next("vm/", NULL, name), -RAY_ENOENT);
+	assert_int_equal(store_file_write("vm/a", "first", 5), 0);
+	assert_int_equal(store_file_write("vm/b", big, sizeof(big)), 0);
+	assert_int_equal(store_file_write("key", "", 0), 0);
+	assert_int_equal(store_file_write("vm/a", "second one", 10), 0);
+	assert_int_equal(store_file_write("vm/c", big, sizeof(big) + 1), -RAY_E2BIG);
+	assert_int_equal(store_file_write("vm c", big, 10), -RAY_EINVAL);
+	volume_close(volume);
+	assert_int_equal(store_detach("fake1", why), 0);
+	assert_int_equal(store_file_read("vm/a", got, &len), -RAY_ENODEV);
+	mount_again();
+	assert_int_equal(store_file_read("vm/a", got, &len), 0);
+	assert_int_equal(len, 10);
+	assert_memory_equal(got, "second one", 10);
+	assert_int_equal(store_file_read("vm/b", got, &len), 0);
+	assert_int_equal(len, sizeof(big));
+	assert_memory_equal(got, big, sizeof(big));
+	assert_int_equal(store_file_read("key", got, &len), 0);
+	assert_int_equal(len, 0);
+	assert_int_equal(store_file_next("vm/", NULL, name), 0);
+	assert_string_equal(name, "vm/a");
+	assert_int_equal(store_file_next("vm/", name, name), 0);
+	assert_string_equal(name, "vm/b");
+	assert_int_equal(store_file_next("vm/", name, name), -RAY_ENOENT);
+	/* A bit flips. */
+	assert_int_equal(store_lookup(s->st, STORE_FILE, 0, "vm/b", &e), 0);
+	assert_int_equal(store_find_load(s->st, e.id, 9, 1, &p), 0);
+	disk[p.phys * STORE_BLOCK + 5] ^= 1;
+	assert_int_equal(store_file_read("vm/b", got, &len), -RAY_EIO);
+	assert_int_equal(store_file_write("vm/b", "mended", 6), 0);
+	assert_int_equal(store_file_read("vm/b", got, &len), 0);
+	assert_int_equal(store_file_delete("vm/b"), 0);
+	assert_int_equal(store_file_delete("vm/b"), 0);
+	assert_int_equal(store_file_read("vm/b", got, &len), -RAY_ENOENT);
+}
+
 static void test_names(void **state)
 {
 	struct volume *v;
@@ -610,6 +658,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_kept, begin, end),
 		cmocka_unit_test_setup_teardown(test_drain, begin, end),
 		cmocka_unit_test_setup_teardown(test_bad_sums, begin_sums, end),
+		cmocka_unit_test_setup_teardown(test_files, begin, end),
 		cmocka_unit_test_setup_teardown(test_names, begin, end),
 	};
 
