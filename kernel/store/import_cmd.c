@@ -10,39 +10,7 @@
 #include "kernel/store/image.h"
 #include "kernel/store/volume_cmd.h"
 
-#define CHUNK       KIB(64)
-#define PROGRESS_NS 2000000000ull
-
-/* --- how far --- */
-
-struct progress {
-	struct cmd_ctx *ctx;
-	uint64_t all, done, begun, said;
-};
-
-/* A line every two seconds. -RAY_ECANCELED: Ctrl-C. */
-static int progress(struct progress *p, uint64_t done)
-{
-	uint64_t now = time_now(), rate, ms;
-
-	p->done = done;
-	if (cmd_interrupted(p->ctx))
-		return -RAY_ECANCELED;
-	if (cmd_json(p->ctx) || now - p->said < PROGRESS_NS)
-		return 0;
-	p->said = now;
-	ms = MAX((now - p->begun) / 1000000, 1ull);
-	rate = MAX(done * 1000 / ms, 1ull);
-	cmd_printf(p->ctx, "%llu of %llu MiB, %llu MiB/s, %llu s left\n",
-		   (unsigned long long)(done >> 20), (unsigned long long)(p->all >> 20),
-		   (unsigned long long)(rate >> 20), (unsigned long long)((p->all - done) / rate));
-	return 0;
-}
-
-static struct progress progress_begin(struct cmd_ctx *ctx, uint64_t all)
-{
-	return (struct progress){.ctx = ctx, .all = all, .begun = time_now(), .said = time_now()};
-}
+#define CHUNK KIB(64)
 
 /* --- where images come from --- */
 
@@ -113,7 +81,7 @@ static bool all_zero(const uint8_t *p, uint64_t len)
 	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
 }
 
-static int copy_in(struct image *im, struct volume *v, struct progress *p)
+static int copy_in(struct image *im, struct volume *v, struct volume_progress *p)
 {
 	uint8_t *buf = kmalloc(CHUNK, MEM_STORE);
 	uint64_t off = 0;
@@ -132,7 +100,7 @@ static int copy_in(struct image *im, struct volume *v, struct progress *p)
 			err = volume_do(v, BLOCK_WRITE, off, buf, len);
 		off += len;
 		if (!err)
-			err = progress(p, off);
+			err = volume_progress(p, off);
 	}
 	kfree(buf);
 	return err ? err : volume_do(v, BLOCK_FLUSH, 0, NULL, 0);
@@ -179,7 +147,7 @@ static int partial_end(struct cmd_ctx *ctx, const char *name, bool good)
 static int import(struct cmd_ctx *ctx, const char *name, struct image *im)
 {
 	char why[STORE_WHY_LEN], temp[STORE_NAME_MAX + 1];
-	struct progress p = progress_begin(ctx, im->size);
+	struct volume_progress p = volume_progress_begin(ctx, im->size);
 	struct volume *v;
 	int err = partial_create(ctx, name, im->size,
 				 cmd_option(ctx, "--checksums") ? STORE_F_SUMS : 0), ended;
@@ -237,7 +205,7 @@ SHELL_CMD(volume_import, "volume import", "make a volume from an image of a disk
 
 /* --- export --- */
 
-static int copy_out(struct volume *v, struct block_dev *dev, struct progress *p)
+static int copy_out(struct volume *v, struct block_dev *dev, struct volume_progress *p)
 {
 	uint8_t *buf = kmalloc(CHUNK, MEM_STORE);
 	uint64_t size = volume_size(v), block = block_limits(dev)->logical;
@@ -251,7 +219,7 @@ static int copy_out(struct volume *v, struct block_dev *dev, struct progress *p)
 		if (!err)
 			err = block_write(dev, off, buf, ALIGN_UP(len, block), 0);
 		if (!err)
-			err = progress(p, off + len);
+			err = volume_progress(p, off + len);
 	}
 	kfree(buf);
 	return err ? err : block_flush(dev);
@@ -259,7 +227,7 @@ static int copy_out(struct volume *v, struct block_dev *dev, struct progress *p)
 
 static int export(struct cmd_ctx *ctx, struct volume *v, struct block_dev *dev)
 {
-	struct progress p = progress_begin(ctx, volume_size(v));
+	struct volume_progress p = volume_progress_begin(ctx, volume_size(v));
 	int err;
 
 	if (volume_size(v) > block_ident(dev)->size)

@@ -132,8 +132,6 @@ SHELL_CMD(volume_check, "volume check", "see whether everything in a store fits 
 
 /* --- scrub --- */
 
-#define PROGRESS_NS 2000000000ull
-
 static void scrub_bad(void *arg, const char *what)
 {
 	struct cmd_ctx *ctx = arg;
@@ -142,25 +140,11 @@ static void scrub_bad(void *arg, const char *what)
 		cmd_printf(ctx, "%s\n", what);
 }
 
-/* How far, how fast, how long still. */
-static void scrub_progress(struct cmd_ctx *ctx, const struct store_scrub *s, uint64_t all,
-			   uint64_t since)
-{
-	uint64_t ms = MAX((time_now() - since) / 1000000, 1ull), rate = s->blocks * 1000 / ms;
-
-	if (cmd_json(ctx))
-		return;
-	cmd_printf(ctx, "%llu of about %llu MiB, %llu MiB/s, %llu s left\n",
-		   (unsigned long long)(s->blocks >> 8), (unsigned long long)(all >> 8),
-		   (unsigned long long)(rate >> 8),
-		   (unsigned long long)((all - MIN(all, s->blocks)) / MAX(rate, 1ull)));
-}
-
 /* A step at a time, the store free for others in between. */
 static int scrub(struct cmd_ctx *ctx, const char *disk, struct store_scrub *s, char why[STORE_WHY_LEN])
 {
-	uint64_t begun = time_now(), said = begun;
-	int more = 1;
+	struct volume_progress p = volume_progress_begin(ctx, 0);
+	int more = 1, err;
 
 	while (more == 1) {
 		struct store_dev *dev = store_enter(disk, why);
@@ -172,12 +156,10 @@ static int scrub(struct cmd_ctx *ctx, const char *disk, struct store_scrub *s, c
 		store_space_get(dev->st, &sp);
 		ray_snprintf(why, STORE_WHY_LEN, "%s", more < 0 ? ray_strerror(more) : dev->name);
 		store_leave(dev);
-		if (cmd_interrupted(ctx))
-			return -RAY_ECANCELED;
-		if (time_now() - said > PROGRESS_NS) {
-			said = time_now();
-			scrub_progress(ctx, s, sp.data + sp.meta, begun);
-		}
+		p.all = (sp.data + sp.meta) << STORE_BLOCK_SHIFT; /* at most */
+		err = volume_progress(&p, s->blocks << STORE_BLOCK_SHIFT);
+		if (err)
+			return err;
 	}
 	return more;
 }

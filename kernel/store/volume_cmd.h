@@ -12,6 +12,17 @@ int volume_cmd_find(struct cmd_ctx *ctx, const char *name, struct volume_ref *re
 int volume_cmd_end(struct cmd_ctx *ctx, struct store_dev *s, const char *name, int err);
 /** store_name_check(), with the error said. */
 int volume_cmd_name(struct cmd_ctx *ctx, enum store_kind kind, const char *name);
+
+/* Of work that takes a while. */
+struct volume_progress {
+	struct cmd_ctx *ctx;
+	uint64_t all, done, begun, said; /* bytes, time_now() */
+};
+struct volume_progress volume_progress_begin(struct cmd_ctx *ctx, uint64_t all);
+/** Say how far it is, how fast and how long still, every two seconds; not with --json.
+ *  Returns: 0; -RAY_ECANCELED: Ctrl-C was typed. */
+int __must_check volume_progress(struct volume_progress *p, uint64_t done);
+
 void volume_cmd_complete(struct cmd_complete *c, int arg);
 
 #endif
