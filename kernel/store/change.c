@@ -230,6 +230,18 @@ int store_claim_prepare(struct store *st)
 	return err ? err : space_prepare(st);
 }
 
+int store_claim_wait(struct store *st, uint32_t want, struct store_claim *c)
+{
+	int err = store_claim(st, want, c);
+
+	while (err == -RAY_EAGAIN) {
+		err = store_claim_prepare(st);
+		if (!err)
+			err = store_claim(st, want, c);
+	}
+	return err;
+}
+
 static void claim_end(struct store *st, struct store_claim *c)
 {
 	list_del(&c->node);

@@ -193,6 +193,8 @@ struct store_claim {
 int __must_check store_claim(struct store *st, uint32_t want, struct store_claim *c);
 /** -RAY_ENOSPC: no space, not even after a checkpoint. */
 int __must_check store_claim_prepare(struct store *st);
+/** Both, for who may wait. 0, -RAY_ENOSPC, errors. */
+int __must_check store_claim_wait(struct store *st, uint32_t want, struct store_claim *c);
 /** They are not needed after all. Context: any but NMI. */
 void store_unclaim(struct store *st, struct store_claim *c);
 /**

@@ -19,13 +19,10 @@ static int block_keep(struct store_dev *s, uint32_t id, uint64_t l, const uint8_
 {
 	uint32_t sum = store_sum_of(buf, STORE_BLOCK);
 	struct store_claim c;
-	int err;
+	int err = store_claim_wait(s->st, 1, &c);
 
-	while ((err = store_claim(s->st, 1, &c)) == -RAY_EAGAIN) {
-		err = store_claim_prepare(s->st);
-		if (err)
-			return err;
-	}
+	if (err)
+		return err;
 	err = block_write(s->dev, c.phys << STORE_BLOCK_SHIFT, buf, STORE_BLOCK, 0);
 	if (err) {
 		store_unclaim(s->st, &c);

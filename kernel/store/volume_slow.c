@@ -23,18 +23,6 @@ static int find(const struct volio *o, uint64_t l, uint64_t n, struct store_piec
 	return store_find_load(o->v->s->st, o->v->id, l, n, p);
 }
 
-static int claim(struct store *st, uint32_t want, struct store_claim *c)
-{
-	int err;
-
-	while ((err = store_claim(st, want, c)) == -RAY_EAGAIN) {
-		err = store_claim_prepare(st);
-		if (err)
-			break;
-	}
-	return err;
-}
-
 /* --- parts of their own --- */
 
 /* Pieces of the request's memory from byte @at. */
@@ -126,7 +114,7 @@ static int block_put_new(struct volio *o, uint64_t l, const uint8_t *buf)
 	bool sums = (o->v->flags & STORE_F_SUMS) != 0;
 	uint32_t sum = sums ? store_sum_of(buf, STORE_BLOCK) : 0;
 	struct store_claim c;
-	int err = claim(st, 1, &c);
+	int err = store_claim_wait(st, 1, &c);
 
 	if (err)
 		return err;
@@ -227,7 +215,7 @@ static int write_new(struct volio *o, uint64_t l, uint64_t n)
 	while (n > 0) {
 		uint64_t want = MIN(n, (uint64_t)STORE_IO_BLOCKS), at = byte_of(l) - o->r->off;
 		struct vpart *p = part_create(o, at, byte_of(want));
-		int err = p ? claim(o->v->s->st, (uint32_t)want, &p->claim) : -RAY_ENOMEM;
+		int err = p ? store_claim_wait(o->v->s->st, (uint32_t)want, &p->claim) : -RAY_ENOMEM;
 
 		if (err)
 			return err;
