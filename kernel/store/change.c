@@ -16,10 +16,11 @@ static uint64_t nodes_due(const struct store *st)
 	return st->tree.dirty + st->unsaved / 8;
 }
 
-static bool checkpoint_due(const struct store *st)
+bool store_checkpoint_due(const struct store *st)
 {
-	return nodes_due(st) > st->cache_max / 2 ||
-	       nodes_due(st) + ONE_CHANGE > MIN(st->space.free, st->space.reserve);
+	return nodes_due(st) > 0 &&
+	       (nodes_due(st) > st->cache_max / 2 ||
+		nodes_due(st) + ONE_CHANGE > MIN(st->space.free, st->space.reserve));
 }
 
 /* What makes the tree larger stops before a checkpoint could not be written. */
@@ -39,7 +40,7 @@ static int make_room(struct store *st, const struct op *op)
 	tree_shrink(st, st->cache_max);
 	if (err != 0 && err != -RAY_ENOSPC)
 		return err;
-	if (err || (checkpoint_due(st) && nodes_due(st) > 0) ||
+	if (err || store_checkpoint_due(st) ||
 	    (tree_full(st, op) && st->space.freed > 0)) {
 		err = store_checkpoint(st);
 		if (!err)
@@ -50,14 +51,9 @@ static int make_room(struct store *st, const struct op *op)
 	return err;
 }
 
-static int writable(const struct store *st)
-{
-	return st->failed ? st->failed : st->read_only ? -RAY_EROFS : 0;
-}
-
 static int change(struct store *st, struct op *op)
 {
-	int err = writable(st);
+	int err = store_writable(st);
 
 	if (!err)
 		err = make_room(st, op);
@@ -145,12 +141,12 @@ int store_resize(struct store *st, uint32_t id, uint64_t size)
 {
 	struct op op = {.type = OP_RESIZE, .object = id, .size = size};
 	const struct object *o = object_by_id(st, id);
-	uint64_t first = (size + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT, last;
+	uint64_t first = store_blocks(size), last;
 	int err = in_use(st, id);
 
 	if (err)
 		return err;
-	last = (o->d.size + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT;
+	last = store_blocks(o->d.size);
 	if (size <= STORE_VOLUME_MAX && first < last)
 		err = unmap(st, id, first, last - first);
 	return err ? err : change(st, &op);
@@ -221,7 +217,7 @@ int store_claim(struct store *st, uint32_t want, struct store_claim *c)
 
 int store_claim_prepare(struct store *st)
 {
-	int err = writable(st);
+	int err = store_writable(st);
 
 	if (!err && st->space.free <= st->space.reserve && st->space.freed > 0)
 		err = store_checkpoint(st);
@@ -262,7 +258,7 @@ int store_map(struct store *st, uint32_t id, uint64_t l, struct store_claim *c,
 {
 	struct op op = {.type = OP_MAP, .object = id, .l = l, .n = c->n, .phys = c->phys,
 			.flags = sums ? STORE_EXTENT_SUMS : 0, .sums = sums};
-	int err = writable(st);
+	int err = store_writable(st);
 	uint64_t flags;
 
 	/* Until it is mapped it stays a claim, also over a checkpoint that this may bring. */
@@ -285,7 +281,7 @@ int store_map(struct store *st, uint32_t id, uint64_t l, struct store_claim *c,
 int store_unmap(struct store *st, uint32_t id, uint64_t l, uint64_t n)
 {
 	const struct object *o = object_by_id(st, id);
-	uint64_t blocks = o ? (o->d.size + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT : 0;
+	uint64_t blocks = o ? store_blocks(o->d.size) : 0;
 
 	if (!o)
 		return -RAY_ENOENT;

@@ -2,6 +2,7 @@
 /* `volume import` and `volume export`: images of disks in, volumes out. */
 #include <string.h>
 
+#include "kernel/block/block_cmd.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/table.h"
 #include "kernel/marker.h"
@@ -246,14 +247,14 @@ static int export(struct cmd_ctx *ctx, struct volume *v, struct block_dev *dev)
 
 static int volume_export_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct block_dev *dev = block_get(argv[1]);
+	struct block_dev *dev = block_cmd_named(ctx, argv[1]);
 	char why[STORE_WHY_LEN];
 	struct volume *v;
 	int err;
 
 	(void)argc;
 	if (!dev)
-		return cmd_fail(ctx, -RAY_ENOENT, "no disk is named '%s'; see `disk list`", argv[1]);
+		return -RAY_ENOENT;
 	err = volume_open(argv[0], true, &v, why);
 	if (err) {
 		block_put(dev);

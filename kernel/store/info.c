@@ -37,7 +37,7 @@ int store_name_check(enum store_kind kind, const char *name, size_t len, char wh
 
 /* --- objects --- */
 
-static void entry_fill(const struct store *st, const struct object *o, struct store_entry *out)
+static void entry_fill(const struct object *o, struct store_entry *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->id = o->id;
@@ -49,8 +49,7 @@ static void entry_fill(const struct store *st, const struct object *o, struct st
 	/* What others stand on stays when this one goes. */
 	out->own = o->layer->refs == 1 ? o->layer->blocks << STORE_BLOCK_SHIFT : 0;
 	out->users = o->users;
-	if (o->d.kind == STORE_VOLUME)
-		out->snapshots = object_snapshots(st, o->id);
+	out->snapshots = o->snapshots;
 	memcpy(out->name, o->d.name, o->d.name_len);
 }
 
@@ -61,7 +60,7 @@ int store_lookup(struct store *st, enum store_kind kind, uint32_t origin, const 
 
 	if (!o)
 		return -RAY_ENOENT;
-	entry_fill(st, o, out);
+	entry_fill(o, out);
 	return 0;
 }
 
@@ -71,7 +70,7 @@ int store_entry(struct store *st, uint32_t id, struct store_entry *out)
 
 	if (!o)
 		return -RAY_ENOENT;
-	entry_fill(st, o, out);
+	entry_fill(o, out);
 	return 0;
 }
 
@@ -82,7 +81,7 @@ int store_next(struct store *st, uint32_t id, struct store_entry *out)
 
 	if ((id && !o) || next == &st->objects)
 		return -RAY_ENOENT;
-	entry_fill(st, list_entry(next, struct object, all), out);
+	entry_fill(list_entry(next, struct object, all), out);
 	return 0;
 }
 

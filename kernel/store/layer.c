@@ -112,15 +112,6 @@ void layer_put(struct layer *l)
 	l->refs--;
 }
 
-static void dead_add(struct store *st, struct dead *d, uint64_t first, unsigned int count)
-{
-	d->first = first;
-	d->count = count;
-	d->next = st->dead;
-	st->dead = d;
-	st->unsaved++;
-}
-
 void layer_remove(struct store *st, struct layer *l)
 {
 	struct layer *parent = layer_get(st, l->parent);

@@ -31,7 +31,7 @@ static int layer_find(struct store *st, uint32_t layer, uint64_t l, uint64_t *n,
 
 	if (err == 0) {
 		*r = *cursor_rec(c);
-		if ((r->key ^ key) >> 40 == 0 &&
+		if (same_layer(r->key, key) &&
 		    l - STORE_EXTENT_BLOCK(r->key) < STORE_VAL_COUNT(r->val))
 			return 0;
 		err = tree_next(c);
@@ -40,7 +40,7 @@ static int layer_find(struct store *st, uint32_t layer, uint64_t l, uint64_t *n,
 	}
 	if (err == -RAY_EAGAIN)
 		return err;
-	if (err == 0 && (cursor_rec(c)->key ^ key) >> 40 == 0)
+	if (err == 0 && same_layer(cursor_rec(c)->key, key))
 		*n = MIN(*n, STORE_EXTENT_BLOCK(cursor_rec(c)->key) - l);
 	return -RAY_ENOENT;
 }
@@ -56,7 +56,6 @@ static int find(struct store *st, const struct layer *top, uint64_t l, uint64_t 
 		uint64_t into = l - STORE_EXTENT_BLOCK(r.key);
 
 		alone = alone && at->refs == 1;
-
 		if (err == -RAY_ENOENT)
 			continue;
 		if (err)
@@ -88,8 +87,8 @@ int store_find(struct store *st, uint32_t id, uint64_t l, uint64_t n, struct sto
 	return err;
 }
 
-int map_find_load(struct store *st, const struct layer *layer, uint64_t l, uint64_t n,
-		  struct store_piece *out)
+static int find_load(struct store *st, const struct layer *layer, uint64_t l, uint64_t n,
+		     struct store_piece *out)
 {
 	struct cursor c;
 	int err;
@@ -102,6 +101,23 @@ int map_find_load(struct store *st, const struct layer *layer, uint64_t l, uint6
 	return err;
 }
 
+int map_layer_load(struct store *st, uint32_t layer, uint64_t l, uint64_t *n, bool *has)
+{
+	struct store_rec r;
+	struct cursor c;
+	int err;
+
+	while ((err = layer_find(st, layer, l, n, &r, &c)) == -RAY_EAGAIN) {
+		err = tree_fetch(st, &c);
+		if (err)
+			break;
+	}
+	*has = err == 0;
+	if (*has)
+		*n = MIN(*n, STORE_EXTENT_BLOCK(r.key) + STORE_VAL_COUNT(r.val) - l);
+	return err == -RAY_ENOENT ? 0 : err;
+}
+
 int store_find_load(struct store *st, uint32_t id, uint64_t l, uint64_t n, struct store_piece *out)
 {
 	const struct object *o = object_by_id(st, id);
@@ -109,7 +125,7 @@ int store_find_load(struct store *st, uint32_t id, uint64_t l, uint64_t n, struc
 	if (!o)
 		return -RAY_ENOENT;
 	tree_shrink(st, st->cache_max);
-	return map_find_load(st, o->layer, l, n, out);
+	return find_load(st, o->layer, l, n, out);
 }
 
 /* --- changing --- */
@@ -151,7 +167,7 @@ int map_prepare(struct store *st, uint32_t layer, uint64_t l, uint64_t *n)
 			*n = r.key - first;
 			break;
 		}
-		if ((r.key ^ first) >> 40 == 0)
+		if (same_layer(r.key, first))
 			err = extent_prepare(st, &r, l, n, &budget);
 		if (!err)
 			err = tree_next_load(st, &c);
@@ -207,8 +223,7 @@ void map_clear(struct store *st, struct layer *layer, uint64_t l, uint64_t n, bo
 		uint64_t first = STORE_EXTENT_BLOCK(r.key), from = MAX(first, l);
 		uint64_t to = MIN(first + STORE_VAL_COUNT(r.val), end);
 
-		if (STORE_KEY_TYPE(r.key) != STORE_EXTENT ||
-		    STORE_EXTENT_LAYER(r.key) != layer->id || from >= to)
+		if (!same_layer(r.key, STORE_KEY_EXTENT(layer->id, 0)) || from >= to)
 			break;
 		if (give_back)
 			let_go(st, layer, STORE_VAL_PHYS(r.val) + (from - first), to - from,
@@ -242,7 +257,7 @@ void map_put(struct store *st, struct layer *layer, uint64_t l, uint64_t phys, u
 	if (tree_floor(&st->tree, key, &c) == 0) {
 		struct store_rec *r = cursor_rec(&c);
 
-		if ((r->key ^ key) >> 40 == 0 && l > 0 &&
+		if (same_layer(r->key, key) && l > 0 &&
 		    STORE_EXTENT_BLOCK(r->key) + STORE_VAL_COUNT(r->val) == l && joins(r->val, val)) {
 			n += STORE_VAL_COUNT(r->val);
 			val = STORE_VAL_EXTENT(STORE_VAL_PHYS(r->val), n, flags);

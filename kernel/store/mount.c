@@ -189,8 +189,10 @@ static int write_all(struct store *st)
 
 int store_checkpoint(struct store *st)
 {
-	int err = st->failed ? st->failed : st->read_only ? -RAY_EROFS : settle(st);
+	int err = store_writable(st);
 
+	if (!err)
+		err = settle(st);
 	if (err) {
 		space_abandon(st);
 		return err;

@@ -47,6 +47,28 @@ struct object *object_find(const struct store *st, enum store_kind kind, uint32_
 	return NULL;
 }
 
+struct object *object_create(uint32_t id)
+{
+	struct object *o = kzalloc(sizeof(*o), MEM_STORE);
+
+	if (!o)
+		return NULL;
+	o->id = id;
+	o->saved = kzalloc(sizeof(*o->saved), MEM_STORE);
+	if (!o->saved) {
+		object_destroy(o);
+		return NULL;
+	}
+	return o;
+}
+
+void object_destroy(struct object *o)
+{
+	if (o)
+		kfree(o->saved);
+	kfree(o);
+}
+
 void object_changed(struct store *st, struct object *o)
 {
 	st->unsaved += !o->dirty;
@@ -72,28 +94,14 @@ void object_renamed(struct store *st, struct object *o)
 
 void object_remove(struct store *st, struct object *o)
 {
-	struct dead *d = o->saved;
-
+	if (o->d.kind == STORE_SNAPSHOT)
+		object_by_id(st, o->d.origin)->snapshots--;
 	list_del(&o->by_id);
 	list_del(&o->by_name);
 	list_del(&o->all);
 	st->object_count--;
-	d->first = object_key(o->id, 0);
-	d->count = STORE_OBJECT_PARTS;
-	d->next = st->dead;
-	st->dead = d;
-	st->unsaved++;
+	dead_add(st, o->saved, object_key(o->id, 0), STORE_OBJECT_PARTS);
 	kfree(o);
-}
-
-unsigned int object_snapshots(const struct store *st, uint32_t id)
-{
-	const struct object *o;
-	unsigned int n = 0;
-
-	list_for_each_entry(o, &st->objects, all)
-		n += o->d.kind == STORE_SNAPSHOT && o->d.origin == id;
-	return n;
 }
 
 /* --- records --- */
@@ -131,6 +139,15 @@ int objects_save(struct store *st)
 	return err;
 }
 
+void dead_add(struct store *st, struct dead *d, uint64_t first, unsigned int count)
+{
+	d->first = first;
+	d->count = count;
+	d->next = st->dead;
+	st->dead = d;
+	st->unsaved++;
+}
+
 int dead_save(struct store *st)
 {
 	while (st->dead) {
@@ -166,14 +183,9 @@ static int object_take(struct store *st, uint32_t id, const struct store_object 
 			     MIN(d->name_len, STORE_NAME_MAX + 1), why) ||
 	    object_find(st, (enum store_kind)d->kind, d->origin, d->name, d->name_len))
 		return store_fail(st, -RAY_EIO, "the record of object %u is nonsense", id);
-	o = kzalloc(sizeof(*o), MEM_STORE);
-	if (o)
-		o->saved = kzalloc(sizeof(*o->saved), MEM_STORE);
-	if (!o || !o->saved) {
-		kfree(o);
+	o = object_create(id);
+	if (!o)
 		return -RAY_ENOMEM;
-	}
-	o->id = id;
 	o->d = *d;
 	o->layer = l;
 	l->refs++;
@@ -183,13 +195,15 @@ static int object_take(struct store *st, uint32_t id, const struct store_object 
 
 static int origins_check(struct store *st)
 {
-	const struct object *o, *of;
+	struct object *o, *of;
 
 	list_for_each_entry(o, &st->objects, all) {
 		of = o->d.kind == STORE_SNAPSHOT ? object_by_id(st, o->d.origin) : NULL;
 		if (o->d.kind == STORE_SNAPSHOT ? !of || of->d.kind != STORE_VOLUME : o->d.origin)
 			return store_fail(st, -RAY_EIO, "object %u belongs to none, %u", o->id,
 					  o->d.origin);
+		if (of)
+			of->snapshots++;
 	}
 	return 0;
 }
@@ -231,10 +245,8 @@ void objects_fini(struct store *st)
 {
 	struct object *o, *next;
 
-	list_for_each_entry_safe(o, next, &st->objects, all) {
-		kfree(o->saved);
-		kfree(o);
-	}
+	list_for_each_entry_safe(o, next, &st->objects, all)
+		object_destroy(o);
 	while (st->dead) {
 		struct dead *d = st->dead;
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "kernel/lib/err.h"
-#include "kernel/mm/heap.h"
 #include "kernel/store/store_priv.h"
 
 #define LAYERS_DEEP_MAX 512u /* a read may have to look through all */
@@ -15,11 +14,6 @@
 static bool holds_data(const struct object *o)
 {
 	return o->d.kind == STORE_VOLUME || o->d.kind == STORE_FILE;
-}
-
-static uint64_t blocks_of(uint64_t size)
-{
-	return (size + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT;
 }
 
 /* --- prepare --- */
@@ -31,7 +25,7 @@ static int map_op_prepare(struct store *st, struct op *op)
 
 	if (!holds_data(op->o))
 		return -RAY_EINVAL;
-	if (op->l + op->n > blocks_of(op->o->d.size))
+	if (op->l + op->n > store_blocks(op->o->d.size))
 		return -RAY_ERANGE;
 	err = map_prepare(st, op->o->layer->id, op->l, &n);
 	if (!err && op->flags & STORE_EXTENT_SUMS)
@@ -67,16 +61,10 @@ static int name_check(struct store *st, enum store_kind kind, uint32_t origin, c
 
 static struct object *object_prepare(const struct op *op, uint32_t id, uint32_t origin)
 {
-	struct object *o = kzalloc(sizeof(*o), MEM_STORE);
+	struct object *o = object_create(id);
 
 	if (!o)
 		return NULL;
-	o->saved = kzalloc(sizeof(*o->saved), MEM_STORE);
-	if (!o->saved) {
-		kfree(o);
-		return NULL;
-	}
-	o->id = id;
 	o->d.kind = (uint8_t)op->kind;
 	o->d.flags = (uint16_t)op->flags;
 	o->d.size = op->size;
@@ -170,9 +158,9 @@ static int replace_prepare(struct store *st, struct op *op)
 		       ? -RAY_EINVAL : 0;
 }
 
-static int delete_prepare(struct store *st, const struct op *op)
+static int delete_prepare(const struct op *op)
 {
-	return op->o->d.kind == STORE_VOLUME && object_snapshots(st, op->object) > 0 ? -RAY_EBUSY
+	return op->o->d.kind == STORE_VOLUME && op->o->snapshots > 0 ? -RAY_EBUSY
 										     : 0;
 }
 
@@ -195,7 +183,7 @@ int op_prepare(struct store *st, struct op *op)
 	case OP_CREATE:
 		return create_prepare(st, op);
 	case OP_DELETE:
-		return delete_prepare(st, op);
+		return delete_prepare(op);
 	case OP_RENAME:
 		return name_check(st, (enum store_kind)op->o->d.kind, op->o->d.origin, op);
 	case OP_RESIZE:
@@ -215,9 +203,7 @@ int op_prepare(struct store *st, struct op *op)
 
 void op_drop(struct op *op)
 {
-	if (op->fresh)
-		kfree(op->fresh->saved);
-	kfree(op->fresh);
+	object_destroy(op->fresh);
 	op->fresh = NULL;
 	for (unsigned int i = 0; i < 2; i++) {
 		layer_drop(op->fresh_layer[i]);
@@ -283,6 +269,7 @@ static void branch_apply(struct store *st, struct op *op)
 	} else {
 		base->refs++;
 		object_use(st, op, base);
+		op->o->snapshots++;
 	}
 }
 

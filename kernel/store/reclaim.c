@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Work that is put off: layers that nobody stands on are emptied, and a layer that only one other
- * stands on becomes one with it. Nothing of it is in the log: each step leaves everybody seeing what they
- * saw, and after a cut it is begun again.
+ * stands on becomes one with it. Nothing of it is in the log: each step leaves everybody seeing what
+ * they saw, and after a cut it is begun again.
  */
 #include "kernel/lib/err.h"
 #include "kernel/store/store_priv.h"
@@ -16,16 +16,13 @@ static int first_extent(struct store *st, const struct layer *l, struct store_re
 	if (err)
 		return err;
 	*out = *cursor_rec(&c);
-	return STORE_KEY_TYPE(out->key) == STORE_EXTENT && STORE_EXTENT_LAYER(out->key) == l->id
-		       ? 0 : -RAY_ENOENT;
+	return same_layer(out->key, STORE_KEY_EXTENT(l->id, 0)) ? 0 : -RAY_ENOENT;
 }
 
 static int room(struct store *st)
 {
-	int err = 0;
+	int err = store_checkpoint_due(st) ? store_checkpoint(st) : 0;
 
-	if (st->tree.dirty + st->unsaved / 8 + 300 > MIN(st->space.free, st->space.reserve))
-		err = store_checkpoint(st);
 	return err ? err : tree_prepare(st);
 }
 
@@ -67,16 +64,21 @@ static int empty_step(struct store *st, struct layer *l)
 
 /* --- one becomes part of the other --- */
 
-static void put_over(struct store *st, struct layer *l, uint64_t at, uint64_t phys, uint64_t n,
-		     uint32_t flags)
+/* @l gets @n blocks of what @r has, where it stands on @parent in the end. */
+static void put_over(struct store *st, struct layer *l, uint32_t parent, const struct store_rec *r,
+		     uint64_t n)
 {
+	uint32_t flags = STORE_VAL_FLAGS(r->val);
+
 	/* Zeros with nothing below are no different from nothing. */
-	if (!(flags & STORE_EXTENT_ZERO) || l->parent != STORE_LAYER_NONE)
-		map_put(st, l, at, phys, (uint32_t)n, flags);
+	if (!(flags & STORE_EXTENT_ZERO) || parent != STORE_LAYER_NONE)
+		map_put(st, l, STORE_EXTENT_BLOCK(r->key), STORE_VAL_PHYS(r->val), (uint32_t)n,
+			flags);
 }
 
 /* Take what is above: it hides what the lower one has there. */
-static int down_step(struct store *st, struct layer *low, struct layer *high, const struct store_rec *r)
+static int down_step(struct store *st, struct layer *low, struct layer *high,
+		     const struct store_rec *r)
 {
 	uint64_t at = STORE_EXTENT_BLOCK(r->key), n = STORE_VAL_COUNT(r->val), flags;
 	int err = map_prepare(st, low->id, at, &n);
@@ -88,7 +90,7 @@ static int down_step(struct store *st, struct layer *low, struct layer *high, co
 	flags = store_lock(st);
 	map_clear(st, high, at, n, false);
 	map_clear(st, low, at, n, true);
-	put_over(st, low, at, STORE_VAL_PHYS(r->val), n, STORE_VAL_FLAGS(r->val));
+	put_over(st, low, low->parent, r, n);
 	st->stats.moved++;
 	store_unlock(st, flags);
 	return 1;
@@ -120,45 +122,23 @@ static void down_end(struct store *st, struct layer *low, struct layer *high)
 }
 
 /* Give the higher one what it does not hide. */
-static int up_step(struct store *st, struct layer *low, struct layer *high, const struct store_rec *r)
+static int up_step(struct store *st, struct layer *low, struct layer *high,
+		   const struct store_rec *r)
 {
 	uint64_t at = STORE_EXTENT_BLOCK(r->key), n = STORE_VAL_COUNT(r->val), flags;
-	struct layer alone = *high;
-	struct store_piece p = {.n = 0};
-	struct cursor c;
-	uint64_t val;
 	bool hidden;
-	int err;
+	int err = map_layer_load(st, high->id, at, &n, &hidden);
 
-	/* What the higher one alone says, with nothing below it. */
-	alone.parent = STORE_LAYER_NONE;
-	err = map_find_load(st, &alone, at, n, &p);
-	if (err)
-		return err;
-	n = p.n;
-	hidden = p.kind == STORE_PIECE_DATA;
-	/* Zeros, or nothing? */
-	if (!hidden && tree_floor_load(st, STORE_KEY_EXTENT(high->id, at), &c) == 0) {
-		const struct store_rec *f = cursor_rec(&c);
-
-		hidden = (f->key ^ STORE_KEY_EXTENT(high->id, at)) >> 40 == 0 &&
-			 at - STORE_EXTENT_BLOCK(f->key) < STORE_VAL_COUNT(f->val);
-	}
-	err = map_prepare(st, low->id, at, &n);
+	if (!err)
+		err = map_prepare(st, low->id, at, &n);
 	if (!err)
 		err = map_prepare(st, high->id, at, &n);
 	if (err)
 		return err;
-	val = r->val;
 	flags = store_lock(st);
 	map_clear(st, low, at, n, hidden);
-	if (!hidden) {
-		/* It stands where the lower one stands, in the end. */
-		alone.parent = low->parent;
-		if (!(STORE_VAL_FLAGS(val) & STORE_EXTENT_ZERO) || alone.parent != STORE_LAYER_NONE)
-			map_put(st, high, at, STORE_VAL_PHYS(val), (uint32_t)n,
-				STORE_VAL_FLAGS(val));
-	}
+	if (!hidden)
+		put_over(st, high, low->parent, r, n);
 	st->stats.moved++;
 	store_unlock(st, flags);
 	return 1;
@@ -199,12 +179,13 @@ static int join_step(struct store *st, struct layer *low, struct layer *high)
 
 int store_reclaim(struct store *st)
 {
-	if (st->failed || st->read_only)
-		return st->failed ? st->failed : -RAY_EROFS;
+	int err = store_writable(st);
+
+	if (err)
+		return err;
 	for (uint32_t i = 0; i < st->layers_cap; i++) {
 		uint32_t id = (st->reclaim_at + i) % st->layers_cap;
 		struct layer *l = st->layer[id], *low = l ? layer_get(st, l->parent) : NULL;
-		int err = 0;
 
 		if (l && l->refs == 0)
 			err = empty_step(st, l);

@@ -4,6 +4,7 @@
 
 #include "kernel/arch/cpu.h"
 #include "kernel/arch/features.h"
+#include "kernel/block/block_cmd.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/table.h"
 #include "kernel/marker.h"
@@ -227,15 +228,22 @@ static int format(struct block_dev *dev)
 	return err;
 }
 
+static int attach(struct cmd_ctx *ctx, struct block_dev *dev)
+{
+	char why[STORE_WHY_LEN];
+	int err = store_attach(dev, why);
+
+	return err ? cmd_fail(ctx, err, "'%s' was not mounted: %s", block_ident(dev)->name, why) : 0;
+}
+
 static int volume_format_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct block_dev *dev = block_get(argv[0]);
-	char why[STORE_WHY_LEN];
+	struct block_dev *dev = block_cmd_named(ctx, argv[0]);
 	int err;
 
 	(void)argc;
 	if (!dev)
-		return cmd_fail(ctx, -RAY_ENOENT, "no disk is named '%s'; see `disk list`", argv[0]);
+		return -RAY_ENOENT;
 	err = format(dev);
 	if (err == -RAY_EBUSY)
 		cmd_fail(ctx, err, "'%s' is in use; see `disk list`", argv[0]);
@@ -243,11 +251,8 @@ static int volume_format_run(struct cmd_ctx *ctx, int argc, char **argv)
 		cmd_fail(ctx, err, "'%s' has less than 32 MiB, or more than 1 PiB", argv[0]);
 	else if (err)
 		cmd_fail(ctx, err, "'%s': %s", argv[0], ray_strerror(err));
-	if (!err) {
-		err = store_attach(dev, why);
-		if (err)
-			cmd_fail(ctx, err, "'%s' was not mounted: %s", argv[0], why);
-	}
+	if (!err)
+		err = attach(ctx, dev);
 	block_put(dev);
 	return err;
 }
@@ -258,16 +263,13 @@ SHELL_CMD(volume_format, "volume format", "make an empty store on a partition", 
 
 static int volume_mount_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct block_dev *dev = block_get(argv[0]);
-	char why[STORE_WHY_LEN];
+	struct block_dev *dev = block_cmd_named(ctx, argv[0]);
 	int err;
 
 	(void)argc;
 	if (!dev)
-		return cmd_fail(ctx, -RAY_ENOENT, "no disk is named '%s'; see `disk list`", argv[0]);
-	err = store_attach(dev, why);
-	if (err)
-		cmd_fail(ctx, err, "'%s' was not mounted: %s", argv[0], why);
+		return -RAY_ENOENT;
+	err = attach(ctx, dev);
 	block_put(dev);
 	return err;
 }

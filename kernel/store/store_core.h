@@ -35,6 +35,12 @@ struct store_port {
 	uint64_t (*seconds)(void *ctx); /* since 1970, UTC */
 };
 
+/* Blocks that so many bytes take. */
+static inline uint64_t store_blocks(uint64_t bytes)
+{
+	return (bytes + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT;
+}
+
 struct store_stats {
 	uint64_t meta_blocks;  /* written: nodes, bitmaps, superblocks */
 	uint64_t log_blocks;   /* written */

@@ -95,9 +95,9 @@ struct store_dev *store_dev_create(struct block_dev *dev)
 }
 
 /* Two of one identity are a copy; which one is meant nobody can say. */
-static int twin_check(const struct store_dev *s, char why[STORE_WHY_LEN])
+static int twin_check(struct store_dev *s, char why[STORE_WHY_LEN])
 {
-	const struct store_port port = store_dev_port((struct store_dev *)(uintptr_t)s);
+	const struct store_port port = store_dev_port(s);
 	uint8_t uuid[16];
 	struct store_dev *other;
 	int err = store_probe(&port, uuid, why);

@@ -94,7 +94,7 @@ int store_file_write(const char *name, const void *data, size_t len)
 
 static int read(struct store_dev *s, const struct store_entry *e, uint8_t *buf)
 {
-	uint64_t blocks = (e->size + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT;
+	uint64_t blocks = store_blocks(e->size);
 	int err = e->size > STORE_FILE_MAX ? -RAY_EIO : 0;
 
 	for (uint64_t l = 0; l < blocks && !err; l++) {

@@ -12,6 +12,7 @@
 #ifndef RAYOS_KERNEL_STORE_STORE_PRIV_H
 #define RAYOS_KERNEL_STORE_STORE_PRIV_H
 
+#include "kernel/lib/err.h"
 #include "kernel/lib/list.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/store/format.h"
@@ -100,6 +101,7 @@ struct object {
 	struct store_object d;
 	bool dirty;
 	struct dead *saved; /* as a layer's */
+	unsigned int snapshots; /* of a volume: it cannot be deleted */
 	unsigned int users; /* open volumes: it cannot be deleted, resized or rolled back */
 };
 
@@ -151,7 +153,6 @@ struct store {
 	struct list_head claims;
 	uint64_t claimed; /* blocks */
 	uint32_t reclaim_at; /* layer that is looked at next */
-	uint64_t reclaim_pos; /* block of it */
 	uint64_t cache_max;  /* nodes */
 	unsigned int super_first; /* slot that is written first */
 	bool read_only;
@@ -159,6 +160,18 @@ struct store {
 	char why[STORE_WHY_LEN];
 	struct store_stats stats;
 };
+
+/* Two keys of extents are of one layer. */
+static inline bool same_layer(uint64_t a, uint64_t b)
+{
+	return (a ^ b) >> 40 == 0;
+}
+
+/* 0, or why nothing in it changes. */
+static inline int store_writable(const struct store *st)
+{
+	return st->failed ? st->failed : st->read_only ? -RAY_EROFS : 0;
+}
 
 static inline uint64_t store_lock(struct store *st)
 {
@@ -177,6 +190,8 @@ int store_fail(struct store *st, int err, const char *fmt, ...) __printf_fmt(3, 
 /* tree.c. Those with a cursor need no memory; -RAY_EAGAIN: a node is not in memory, the cursor
  * is at it, tree_fetch() loads it. Pre: the lock, or the mutex. */
 
+/** How many records of a node have a key of at most @key. Pure. */
+unsigned int node_slot(const struct store_node *n, uint64_t key);
 /** The greatest record with a key of at most @key. 0, -RAY_ENOENT, -RAY_EAGAIN. */
 int __must_check tree_floor(struct tree *t, uint64_t key, struct cursor *c);
 /** The record after / before the cursor's. */
@@ -290,15 +305,19 @@ void layers_fini(struct store *st);
 struct object *object_by_id(const struct store *st, uint32_t id);
 struct object *object_find(const struct store *st, enum store_kind kind, uint32_t origin,
 			   const char *name, size_t len);
-/* Pre of all: lock. */
+/** Memory for one, and to note that it goes. NULL: none. Pre: mutex. */
+struct object *object_create(uint32_t id) __must_check;
+void object_destroy(struct object *o); /* not added, or the store goes */
+/* Pre of these: lock. */
 void object_add(struct store *st, struct object *o);
 void object_renamed(struct store *st, struct object *o);
 void object_changed(struct store *st, struct object *o);
 void object_remove(struct store *st, struct object *o);
-unsigned int object_snapshots(const struct store *st, uint32_t id);
 int __must_check objects_save(struct store *st);
 int __must_check objects_load(struct store *st);
 void objects_fini(struct store *st);
+/** So many records from key @first on are to go with the next checkpoint; @d notes it. Pre: lock. */
+void dead_add(struct store *st, struct dead *d, uint64_t first, unsigned int count);
 /** Remove the records of what is no more. Pre: mutex. */
 int __must_check dead_save(struct store *st);
 
@@ -309,8 +328,10 @@ void map_clear(struct store *st, struct layer *layer, uint64_t l, uint64_t n, bo
 void map_put(struct store *st, struct layer *layer, uint64_t l, uint64_t phys, uint32_t n,
 	     uint32_t flags);
 bool map_extent_valid(const struct store *st, const struct store_rec *r);
-int __must_check map_find_load(struct store *st, const struct layer *layer, uint64_t l, uint64_t n,
-			       struct store_piece *out);
+/** Whether that layer itself, not one below it, has blocks from @l on, zeros being some; *n is
+ *  shortened to those of which it is true. Pre: mutex. */
+int __must_check map_layer_load(struct store *st, uint32_t layer, uint64_t l, uint64_t *n,
+				bool *has);
 
 /* sums.c */
 int __must_check sums_prepare(struct store *st, uint64_t phys, uint64_t n);
@@ -358,6 +379,11 @@ size_t log_encode(uint8_t *p, struct log_state *s, const struct op *op);
  *  Pure. Trust: the bytes */
 size_t log_decode(const uint8_t *p, size_t len, struct log_state *s, struct op *op,
 		  uint32_t sums[STORE_IO_BLOCKS]);
+
+/* change.c */
+
+/** Would one change more be one too many for what a checkpoint can write, or memory keep? */
+bool store_checkpoint_due(const struct store *st);
 
 /* op.c */
 int __must_check op_prepare(struct store *st, struct op *op);

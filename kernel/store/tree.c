@@ -3,8 +3,7 @@
 #include "kernel/lib/err.h"
 #include "kernel/store/store_priv.h"
 
-/* The last record with a key of at most @key; -1: all are greater. */
-static int search(const struct store_node *n, uint64_t key)
+unsigned int node_slot(const struct store_node *n, uint64_t key)
 {
 	unsigned int lo = 0, hi = n->count;
 
@@ -16,7 +15,7 @@ static int search(const struct store_node *n, uint64_t key)
 		else
 			hi = mid;
 	}
-	return (int)lo - 1;
+	return lo;
 }
 
 /* Down from c->node[c->depth] to its leaf, along the first or the last children. */
@@ -38,14 +37,14 @@ int tree_descend(struct cursor *c, bool last)
 int tree_floor(struct tree *t, uint64_t key, struct cursor *c)
 {
 	struct node *n = t->root;
-	int at;
+	unsigned int after;
 
 	c->depth = 0;
 	for (;;) {
 		c->node[c->depth] = n;
-		at = search(n->raw, key);
+		after = node_slot(n->raw, key);
 		/* Keys below a node's first separator would be in its first child. */
-		c->at[c->depth] = at < 0 ? 0 : (uint16_t)at;
+		c->at[c->depth] = after > 0 ? (uint16_t)(after - 1) : 0;
 		if (n->raw->level == 0)
 			break;
 		n = n->child[c->at[c->depth]];
@@ -54,7 +53,7 @@ int tree_floor(struct tree *t, uint64_t key, struct cursor *c)
 		n->used = true;
 		c->depth++;
 	}
-	return likely(at >= 0) ? 0 : tree_prev(c);
+	return likely(after > 0) ? 0 : tree_prev(c);
 }
 
 int tree_prev(struct cursor *c)

@@ -105,24 +105,9 @@ static void node_gone(struct store *st, struct node *n)
 
 /* --- records of one node --- */
 
-static unsigned int slot_of(const struct store_node *n, uint64_t key)
-{
-	unsigned int lo = 0, hi = n->count;
-
-	while (lo < hi) {
-		unsigned int mid = (lo + hi) / 2;
-
-		if (n->rec[mid].key <= key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static unsigned int child_of(const struct store_node *n, uint64_t key)
 {
-	unsigned int after = slot_of(n, key);
+	unsigned int after = node_slot(n, key);
 
 	return after > 0 ? after - 1 : 0;
 }
@@ -179,7 +164,7 @@ static void recs_move(struct node *to, struct node *from, unsigned int first)
  */
 static unsigned int keep_of(const struct tree *t, const struct store_node *n, uint64_t key)
 {
-	unsigned int at = slot_of(n, key);
+	unsigned int at = node_slot(n, key);
 
 	if (at == n->count || (at > 0 && n->rec[at - 1].key == t->last_put))
 		return MIN(at, n->count - 1u);
@@ -239,7 +224,7 @@ static struct node *way_down(struct store *st, uint64_t key, bool room)
 void tree_put(struct store *st, uint64_t key, uint64_t val)
 {
 	struct node *leaf = way_down(st, key, true);
-	unsigned int at = slot_of(leaf->raw, key);
+	unsigned int at = node_slot(leaf->raw, key);
 
 	if (at > 0 && leaf->raw->rec[at - 1].key == key)
 		leaf->raw->rec[at - 1].val = val;
@@ -280,7 +265,7 @@ void tree_del(struct store *st, uint64_t key)
 {
 	struct tree *t = &st->tree;
 	struct node *way[TREE_DEPTH], *n = way_down(st, key, false);
-	unsigned int depth = 0, at = slot_of(n->raw, key);
+	unsigned int depth = 0, at = node_slot(n->raw, key);
 
 	ASSERT(at > 0 && n->raw->rec[at - 1].key == key);
 	rec_remove(n, at - 1);

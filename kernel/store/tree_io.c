@@ -116,11 +116,12 @@ int tree_fetch(struct store *st, const struct cursor *c)
 	return 0;
 }
 
-int tree_floor_load(struct store *st, uint64_t key, struct cursor *c)
+static int look_load(struct store *st, uint64_t key, struct cursor *c,
+		     int (*look)(struct tree *t, uint64_t key, struct cursor *c))
 {
 	int err;
 
-	while ((err = tree_floor(&st->tree, key, c)) == -RAY_EAGAIN) {
+	while ((err = look(&st->tree, key, c)) == -RAY_EAGAIN) {
 		err = tree_fetch(st, c);
 		if (err)
 			break;
@@ -128,16 +129,14 @@ int tree_floor_load(struct store *st, uint64_t key, struct cursor *c)
 	return err;
 }
 
+int tree_floor_load(struct store *st, uint64_t key, struct cursor *c)
+{
+	return look_load(st, key, c, tree_floor);
+}
+
 int tree_ceil_load(struct store *st, uint64_t key, struct cursor *c)
 {
-	int err;
-
-	while ((err = tree_ceil(&st->tree, key, c)) == -RAY_EAGAIN) {
-		err = tree_fetch(st, c);
-		if (err)
-			break;
-	}
-	return err;
+	return look_load(st, key, c, tree_ceil);
 }
 
 int tree_next_load(struct store *st, struct cursor *c)

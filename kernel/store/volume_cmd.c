@@ -73,10 +73,6 @@ int volume_cmd_name(struct cmd_ctx *ctx, enum store_kind kind, const char *name)
 
 /* --- list --- */
 
-struct listing {
-	struct table *t;
-};
-
 static void list_row(struct table *t, struct store_dev *s, const struct store_entry *e)
 {
 	struct store_entry of;
@@ -132,6 +128,24 @@ SHELL_CMD(volume_list, "volume list", "list volumes and their snapshots", .flags
 
 /* --- changes --- */
 
+static int size_take(struct cmd_ctx *ctx, const char *text, uint64_t *out)
+{
+	int err = parse_size(text, out);
+
+	if (err || *out == 0 || *out % VOLUME_SECTOR || *out > STORE_VOLUME_MAX)
+		return cmd_fail(ctx, -RAY_EINVAL, "a size of 512 bytes to 4 PiB, like 10G, not '%s'",
+				text);
+	return 0;
+}
+
+/* What a new name is for, and the volume or snapshot it comes from. */
+static int named(struct cmd_ctx *ctx, enum store_kind kind, char **argv, struct volume_ref *ref)
+{
+	int err = volume_cmd_name(ctx, kind, argv[1]);
+
+	return err ? err : volume_cmd_find(ctx, argv[0], ref);
+}
+
 static int volume_create_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	uint32_t flags = cmd_option(ctx, "--checksums") ? STORE_F_SUMS : 0, id;
@@ -139,12 +153,11 @@ static int volume_create_run(struct cmd_ctx *ctx, int argc, char **argv)
 	char disk[BLOCK_NAME_LEN] = "", why[STORE_WHY_LEN];
 	struct store_dev *s;
 	uint64_t size = 0;
-	int err = parse_size(argv[1], &size);
+	int err = size_take(ctx, argv[1], &size);
 
 	(void)argc;
-	if (err || size == 0 || size % VOLUME_SECTOR || size > STORE_VOLUME_MAX)
-		return cmd_fail(ctx, -RAY_EINVAL, "a size of 512 bytes to 4 PiB, like 10G, not '%s'",
-				argv[1]);
+	if (err)
+		return err;
 	if (colon && (size_t)(colon - name) < sizeof(disk)) {
 		memcpy(disk, name, (size_t)(colon - name));
 		name = colon + 1;
@@ -181,12 +194,11 @@ static int volume_resize_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct volume_ref ref;
 	uint64_t size = 0;
-	int err = parse_size(argv[1], &size);
+	int err = size_take(ctx, argv[1], &size);
 
 	(void)argc;
-	if (err || size == 0 || size % VOLUME_SECTOR || size > STORE_VOLUME_MAX)
-		return cmd_fail(ctx, -RAY_EINVAL, "a size of 512 bytes to 4 PiB, like 10G, not '%s'",
-				argv[1]);
+	if (err)
+		return err;
 	err = volume_cmd_find(ctx, argv[0], &ref);
 	if (err)
 		return err;
@@ -205,11 +217,9 @@ SHELL_CMD(volume_resize, "volume resize", "make a volume larger or smaller", .ar
 static int volume_rename_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct volume_ref ref;
-	int err = volume_cmd_name(ctx, STORE_VOLUME, argv[1]);
+	int err = named(ctx, STORE_VOLUME, argv, &ref);
 
 	(void)argc;
-	if (!err)
-		err = volume_cmd_find(ctx, argv[0], &ref);
 	return err ? err : volume_cmd_end(ctx, ref.s, argv[0],
 					  store_rename(ref.s->st, ref.e.id, argv[1]));
 }
@@ -218,30 +228,27 @@ SHELL_CMD(volume_rename, "volume rename", "give a volume or a snapshot another n
 	  .example = "volume rename root old-root", .complete = volume_cmd_complete,
 	  .run = volume_rename_run);
 
-/* What was written and answered before is in the snapshot, and nothing that comes later. */
-static int hold_and(struct store_dev *s, int (*change)(struct store *st, uint32_t id, const char *name, uint32_t *out),
-		    uint32_t id, const char *name)
+/* What was written and answered before is in the new one, and nothing that comes later. */
+static int branch(struct cmd_ctx *ctx, enum store_kind kind, char **argv,
+		  int (*change)(struct store *st, uint32_t id, const char *name, uint32_t *out))
 {
+	struct volume_ref ref;
 	uint32_t out;
-	int err;
+	int err = named(ctx, kind, argv, &ref);
 
-	__atomic_store_n(&s->hold_writes, true, __ATOMIC_SEQ_CST);
-	store_drain(s);
-	err = change(s->st, id, name, &out);
-	__atomic_store_n(&s->hold_writes, false, __ATOMIC_SEQ_CST);
-	return err;
+	if (err)
+		return err;
+	__atomic_store_n(&ref.s->hold_writes, true, __ATOMIC_SEQ_CST);
+	store_drain(ref.s);
+	err = change(ref.s->st, ref.e.id, argv[1], &out);
+	__atomic_store_n(&ref.s->hold_writes, false, __ATOMIC_SEQ_CST);
+	return volume_cmd_end(ctx, ref.s, argv[0], err);
 }
 
 static int volume_snapshot_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct volume_ref ref;
-	int err = volume_cmd_name(ctx, STORE_SNAPSHOT, argv[1]);
-
 	(void)argc;
-	if (!err)
-		err = volume_cmd_find(ctx, argv[0], &ref);
-	return err ? err : volume_cmd_end(ctx, ref.s, argv[0],
-					  hold_and(ref.s, store_snapshot, ref.e.id, argv[1]));
+	return branch(ctx, STORE_SNAPSHOT, argv, store_snapshot);
 }
 SHELL_CMD(volume_snapshot, "volume snapshot", "keep a volume as it is now", .args = "NAME SNAPSHOT",
 	  .min_args = 2, .max_args = 2,
@@ -252,14 +259,8 @@ SHELL_CMD(volume_snapshot, "volume snapshot", "keep a volume as it is now", .arg
 
 static int volume_clone_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
-	struct volume_ref ref;
-	int err = volume_cmd_name(ctx, STORE_VOLUME, argv[1]);
-
 	(void)argc;
-	if (!err)
-		err = volume_cmd_find(ctx, argv[0], &ref);
-	return err ? err : volume_cmd_end(ctx, ref.s, argv[0],
-					  hold_and(ref.s, store_clone, ref.e.id, argv[1]));
+	return branch(ctx, STORE_VOLUME, argv, store_clone);
 }
 SHELL_CMD(volume_clone, "volume clone", "a new volume with the contents of another or a snapshot",
 	  .args = "NAME[@SNAPSHOT] NEW", .min_args = 2, .max_args = 2,

@@ -123,9 +123,8 @@ void volio_queue(struct volio *o, struct list_head *list)
 
 /* --- memory --- */
 
-/* Walk a request's memory from byte @at. */
-static void each_piece(const struct block_req *r, uint64_t at, uint64_t len,
-		       void (*each)(void *piece, void *arg, uint64_t done, uint64_t n), void *arg)
+void volio_each(const struct block_req *r, uint64_t at, uint64_t len,
+		void (*each)(void *arg, hpa_t addr, uint64_t done, uint64_t n), void *arg)
 {
 	uint64_t done = 0;
 
@@ -137,43 +136,43 @@ static void each_piece(const struct block_req *r, uint64_t at, uint64_t len,
 			continue;
 		}
 		n = MIN(n - at, len - done);
-		each((uint8_t *)hpa_to_va(r->seg[i].addr) + at, arg, done, n);
+		each(arg, HPA(r->seg[i].addr.v + at), done, n);
 		done += n;
 		at = 0;
 	}
 }
 
-static void piece_in(void *piece, void *arg, uint64_t done, uint64_t n)
+static void piece_in(void *arg, hpa_t addr, uint64_t done, uint64_t n)
 {
-	memcpy((uint8_t *)arg + done, piece, n);
+	memcpy((uint8_t *)arg + done, hpa_to_va(addr), n);
 }
 
-static void piece_out(void *piece, void *arg, uint64_t done, uint64_t n)
+static void piece_out(void *arg, hpa_t addr, uint64_t done, uint64_t n)
 {
-	memcpy(piece, (const uint8_t *)arg + done, n);
+	memcpy(hpa_to_va(addr), (const uint8_t *)arg + done, n);
 }
 
-static void piece_zero(void *piece, void *arg, uint64_t done, uint64_t n)
+static void piece_zero(void *arg, hpa_t addr, uint64_t done, uint64_t n)
 {
 	(void)arg;
 	(void)done;
-	memset(piece, 0, n);
+	memset(hpa_to_va(addr), 0, n);
 }
 
 void volio_copy_in(const struct block_req *r, uint64_t at, void *to, uint64_t len)
 {
-	each_piece(r, at, len, piece_in, to);
+	volio_each(r, at, len, piece_in, to);
 }
 
 void volio_copy_out(const struct block_req *r, uint64_t at, const void *from, uint64_t len)
 {
 	/* piece_out() only reads it. */
-	each_piece(r, at, len, piece_out, (void *)(uintptr_t)from);
+	volio_each(r, at, len, piece_out, (void *)(uintptr_t)from);
 }
 
 void volio_zero_out(const struct block_req *r, uint64_t at, uint64_t len)
 {
-	each_piece(r, at, len, piece_zero, NULL);
+	volio_each(r, at, len, piece_zero, NULL);
 }
 
 /* --- the short way --- */
@@ -254,7 +253,7 @@ void volume_submit(struct volume *v, struct block_req *r)
 	o->again = false;
 	o->parts = NULL;
 	o->l = r->off >> STORE_BLOCK_SHIFT;
-	o->n = ((r->off + r->len + STORE_BLOCK - 1) >> STORE_BLOCK_SHIFT) - o->l;
+	o->n = store_blocks(r->off + r->len) - o->l;
 	if (likely(volio_fast(o)))
 		return;
 	__atomic_fetch_add(&v->stats.slow, 1, __ATOMIC_RELAXED);

@@ -98,6 +98,9 @@ void volume_slow(struct volio *o);
 /** Its parts are written: they are the volume's now. Pre: s->lock */
 int volume_map(struct volio *o);
 
+/** Each piece of @len bytes of a request's memory from byte @at on; @done: bytes before it. */
+void volio_each(const struct block_req *r, uint64_t at, uint64_t len,
+		void (*each)(void *arg, hpa_t addr, uint64_t done, uint64_t n), void *arg);
 /* Copies between a request's memory and the kernel's, from byte @at of the request. */
 void volio_copy_in(const struct block_req *r, uint64_t at, void *to, uint64_t len);
 void volio_copy_out(const struct block_req *r, uint64_t at, const void *from, uint64_t len);

@@ -25,28 +25,29 @@ static int find(const struct volio *o, uint64_t l, uint64_t n, struct store_piec
 
 /* --- parts of their own --- */
 
+struct segs {
+	struct block_seg *out; /* NULL: they are counted only */
+	uint32_t count;
+};
+
+static void seg_add(void *arg, hpa_t addr, uint64_t done, uint64_t n)
+{
+	struct segs *s = arg;
+
+	(void)done;
+	if (s->out)
+		s->out[s->count] = (struct block_seg){.addr = addr, .len = (uint32_t)n};
+	s->count++;
+}
+
 /* Pieces of the request's memory from byte @at. */
 static uint32_t segs_for(const struct block_req *r, uint64_t at, uint64_t len,
 			 struct block_seg *out)
 {
-	uint32_t count = 0;
+	struct segs s = {.out = out};
 
-	for (uint32_t i = 0; i < r->seg_count && len > 0; i++) {
-		uint64_t n = r->seg[i].len;
-
-		if (at >= n) {
-			at -= n;
-			continue;
-		}
-		n = MIN(n - at, len);
-		if (out)
-			out[count] = (struct block_seg){.addr = HPA(r->seg[i].addr.v + at),
-							.len = (uint32_t)n};
-		count++;
-		len -= n;
-		at = 0;
-	}
-	return count;
+	volio_each(r, at, len, seg_add, &s);
+	return s.count;
 }
 
 /* A part for @len bytes of the request from byte @at on. */
@@ -73,6 +74,18 @@ static void part_begin(struct volio *o, struct vpart *p, uint64_t at)
 {
 	p->phase = store_count(o->v->s);
 	volio_part_begin(o, p, at);
+}
+
+/* A part for @len bytes from byte @off of the volume, which are there where block @phys is. */
+static int part_at(struct volio *o, uint64_t phys, uint64_t off, uint64_t len, uint32_t flags)
+{
+	struct vpart *p = part_create(o, off - o->r->off, len);
+
+	if (!p)
+		return -RAY_ENOMEM;
+	p->io.flags = flags;
+	part_begin(o, p, byte_of(phys) + off % STORE_BLOCK);
+	return 0;
 }
 
 /* --- checksums --- */
@@ -173,38 +186,13 @@ static int read_checked(struct volio *o, uint64_t l, uint64_t phys, uint64_t off
 /* One piece of what is to be read, from byte @off of the volume, @len bytes. */
 static int read_piece(struct volio *o, const struct store_piece *p, uint64_t off, uint64_t len)
 {
-	struct vpart *part;
-
 	if (p->kind == STORE_PIECE_ZERO) {
 		volio_zero_out(o->r, off - o->r->off, len);
 		return 0;
 	}
 	if (p->sums)
 		return read_checked(o, off >> STORE_BLOCK_SHIFT, p->phys, off, len);
-	part = part_create(o, off - o->r->off, len);
-	if (!part)
-		return -RAY_ENOMEM;
-	part_begin(o, part, byte_of(p->phys) + off % STORE_BLOCK);
-	return 0;
-}
-
-static int read_all(struct volio *o)
-{
-	uint64_t off = o->r->off, end = off + o->r->len;
-	int err = 0;
-
-	while (off < end && !err) {
-		uint64_t l = off >> STORE_BLOCK_SHIFT, len;
-		struct store_piece p;
-
-		err = find(o, l, o->l + o->n - l, &p);
-		if (err)
-			break;
-		len = MIN(byte_of(l + p.n), end) - off;
-		err = read_piece(o, &p, off, len);
-		off += len;
-	}
-	return err;
+	return part_at(o, p->phys, off, len, 0);
 }
 
 /* --- writing --- */
@@ -250,17 +238,10 @@ static int write_piece(struct volio *o, const struct store_piece *p, uint64_t of
 {
 	uint64_t first = ALIGN_UP(off, (uint64_t)STORE_BLOCK);
 	uint64_t last = ALIGN_DOWN(off + len, (uint64_t)STORE_BLOCK), at = off - o->r->off;
-	struct vpart *part;
 	int err = 0;
 
-	if (p->kind == STORE_PIECE_DATA && p->own && !(o->v->flags & STORE_F_SUMS)) {
-		part = part_create(o, at, len);
-		if (!part)
-			return -RAY_ENOMEM;
-		part->io.flags = o->r->flags;
-		part_begin(o, part, byte_of(p->phys) + off % STORE_BLOCK);
-		return 0;
-	}
+	if (p->kind == STORE_PIECE_DATA && p->own && !(o->v->flags & STORE_F_SUMS))
+		return part_at(o, p->phys, off, len, o->r->flags);
 	if (o->v->flags & STORE_F_SUMS)
 		return write_checked(o, off, len);
 	if (first > last) /* inside of one block */
@@ -273,25 +254,6 @@ static int write_piece(struct volio *o, const struct store_piece *p, uint64_t of
 	return err || first >= last ? err
 				    : write_new(o, first >> STORE_BLOCK_SHIFT,
 						(last - first) >> STORE_BLOCK_SHIFT);
-}
-
-static int write_all(struct volio *o)
-{
-	uint64_t off = o->r->off, end = off + o->r->len;
-	int err = 0;
-
-	while (off < end && !err) {
-		uint64_t l = off >> STORE_BLOCK_SHIFT, len;
-		struct store_piece p;
-
-		err = find(o, l, o->l + o->n - l, &p);
-		if (err)
-			break;
-		len = MIN(byte_of(l + p.n), end) - off;
-		err = write_piece(o, &p, off, len);
-		off += len;
-	}
-	return err;
 }
 
 /* --- discarding and zeroing --- */
@@ -319,6 +281,27 @@ static int clear(struct volio *o)
 
 /* --- all of them --- */
 
+/* The request's bytes, as many at a time as are alike. */
+static int each_alike(struct volio *o, int (*each)(struct volio *o, const struct store_piece *p,
+						    uint64_t off, uint64_t len))
+{
+	uint64_t off = o->r->off, end = off + o->r->len;
+	int err = 0;
+
+	while (off < end && !err) {
+		uint64_t l = off >> STORE_BLOCK_SHIFT, len;
+		struct store_piece p;
+
+		err = find(o, l, o->l + o->n - l, &p);
+		if (err)
+			break;
+		len = MIN(byte_of(l + p.n), end) - off;
+		err = each(o, &p, off, len);
+		off += len;
+	}
+	return err;
+}
+
 void volume_slow(struct volio *o)
 {
 	int err;
@@ -326,9 +309,9 @@ void volume_slow(struct volio *o)
 	o->left = 1;
 	o->again = volio_kept(o);
 	if (o->r->op == BLOCK_READ)
-		err = read_all(o);
+		err = each_alike(o, read_piece);
 	else if (o->r->op == BLOCK_WRITE)
-		err = write_all(o);
+		err = each_alike(o, write_piece);
 	else
 		err = clear(o);
 	if (err == -RAY_ENOSPC)

@@ -54,6 +54,38 @@ def test_card(width, height):
                     for y in range(height) for x in range(width))
 
 
+def conf(name="linux", vcpus=2, *lines):
+    """The section of rayos.conf for a test guest, with its tools; the modules are the caller's."""
+    return "\n".join((f"[vm {name}]", "kernel = vmlinuz", "initrd = test-initrd.img",
+                      "cmdline = console=ttyS0 quiet", "memory = 256M", f"vcpus = {vcpus}",
+                      "disk = module=tools.img,ro,serial=tools", *lines)) + "\n"
+
+
+def fio(mib, depth=16, directory="/mnt"):
+    """Random writes that it verifies; with --verify_only behind it, only that."""
+    return (f"fio --eta=never --name=v --directory={directory} --size={mib}M --rw=randwrite --bs=16k "
+            f"--direct=1 --verify=crc32c --ioengine=io_uring --iodepth={depth}")
+
+
+def fio_show(show, text):
+    """What matters of fio's report."""
+    show("\n".join(line for line in text.splitlines() if re.search(r"err=|IOPS", line)))
+
+
+def verify_disk(guest, serial, job, show, timeout):
+    """A file system on the guest's disk of that serial number: fio verifies what it wrote, again
+    after a discard of what is free, and the file system is whole."""
+    guest.ok(f"until disk {serial}; do sleep 0.2; done", 60)
+    guest.ok(f"mkfs.ext4 -q $(disk {serial}) && mkdir -p /mnt && mount $(disk {serial}) /mnt", 300)
+    said = guest.ok(job, timeout)
+    fio_show(show, said)
+    assert "err= 0" in said
+    guest.ok("sync; fstrim -v /mnt; echo 3 >/proc/sys/vm/drop_caches", 300)
+    assert "err= 0" in guest.ok(f"{job} --verify_only", timeout)
+    guest.ok(f"umount /mnt && e2fsck -fn $(disk {serial})", 300)
+    assert not guest.problems()
+
+
 def start(shell, name, timeout=60):
     """`vm start`, and the RayOS prompt again."""
     shell.machine.send_line(f"vm start {name}")

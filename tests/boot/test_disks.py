@@ -23,17 +23,8 @@ FULL = os.environ.get("RAYOS_SOAK") == "1"
 FIO_MIB = 512 if FULL else 16
 FIO_TIMEOUT = 7200 if FULL else 1800
 PART_MIB = FIO_MIB + 64
-CONF = """
-[vm linux]
-kernel = vmlinuz
-initrd = test-initrd.img
-cmdline = console=ttyS0 quiet
-memory = 256M
-vcpus = 2
-disk = module=tools.img,ro,serial=tools
-"""
-FIO = ("fio --eta=never --name=v --directory=/mnt --size={}M --rw=randwrite --bs=16k --direct=1 "
-       "--verify=crc32c --ioengine=io_uring --iodepth=16").format(FIO_MIB)
+CONF = images.conf()
+FIO = images.fio(FIO_MIB)
 
 
 # Names of disks and of their second partition: what each of them is below.
@@ -175,15 +166,7 @@ def test_a_partition_as_a_guests_disk(shell, show, disk):
     shell.ok(f"vm attach linux disk dev={part},serial={part}", 60)
     assert "in use" in shell.run(f"vm attach linux disk dev={disk}").text
     with Guest(shell, "linux") as guest:
-        guest.ok(f"until disk {part}; do sleep 0.2; done", 60)
-        guest.ok(f"mkfs.ext4 -q $(disk {part}) && mkdir -p /mnt && mount $(disk {part}) /mnt", 300)
-        said = guest.ok(FIO, FIO_TIMEOUT)
-        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
-        assert "err= 0" in said
-        guest.ok("sync; fstrim -v /mnt; echo 3 >/proc/sys/vm/drop_caches", 300)
-        assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
-        guest.ok(f"umount /mnt && e2fsck -fn $(disk {part})", 300)
-        assert not guest.problems()
+        images.verify_disk(guest, part, FIO, show, FIO_TIMEOUT)
     info = shell.run(f"disk info {part} --json").json
     show(shell.ok(f"disk info {part}"))
     assert info["discard_ops"] > 0 and info["flush_ops"] > 0 and info["errors"] == 0

@@ -18,17 +18,8 @@ FIO_MIB = 16
 PART_MIB = FIO_MIB + 48
 STORE_MIB = FIO_MIB + 80
 TIMEOUT = 900
-CONF = """
-[vm linux]
-kernel = vmlinuz
-initrd = test-initrd.img
-cmdline = console=ttyS0 quiet
-memory = 256M
-disk = module=tools.img,ro,serial=tools
-disk = dev=hda2,serial=part
-"""
-FIO = (f"fio --eta=never --name=v --directory=/mnt --size={FIO_MIB}M --rw=randwrite --bs=16k "
-       "--direct=1 --verify=crc32c --ioengine=io_uring --iodepth=8")
+CONF = images.conf("linux", 1, "disk = dev=hda2,serial=part")
+FIO = images.fio(FIO_MIB, 8)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +65,7 @@ def test_a_partition_as_a_guests_disk(shell, show):
         guest.ready(TIMEOUT)
         guest.ok("mkfs.ext4 -q $(disk part) && mkdir -p /mnt && mount $(disk part) /mnt", TIMEOUT)
         said = guest.ok(FIO, TIMEOUT)
-        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
+        images.fio_show(show, said)
         assert "err= 0" in said
         guest.ok("sync; echo 3 >/proc/sys/vm/drop_caches", TIMEOUT)
         assert "err= 0" in guest.ok(f"{FIO} --verify_only", TIMEOUT)
@@ -95,9 +86,9 @@ def test_a_volume_as_a_guests_disk(shell, show):
     with Guest(shell, "linux") as guest:
         guest.ok("until disk root; do sleep 0.2; done", TIMEOUT)
         guest.ok("mkfs.ext4 -q $(disk root) && mkdir -p /root && mount $(disk root) /root", TIMEOUT)
-        fio = FIO.replace("/mnt", "/root")
+        fio = images.fio(FIO_MIB, 8, "/root")
         said = guest.ok(fio, TIMEOUT)
-        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
+        images.fio_show(show, said)
         assert "err= 0" in said
         guest.ok("sync; fstrim /root; echo 3 >/proc/sys/vm/drop_caches", TIMEOUT)
         assert "err= 0" in guest.ok(f"{fio} --verify_only", TIMEOUT)

@@ -6,7 +6,6 @@ At full size (RAYOS_SOAK=1) fio verifies 512 MiB, else 16.
 """
 
 import os
-import re
 import time
 
 import pytest
@@ -20,23 +19,13 @@ from rayoslib.shell import Shell
 FULL = os.environ.get("RAYOS_SOAK") == "1"
 FIO_MIB = 512 if FULL else 16
 FIO_TIMEOUT = 7200 if FULL else 1800
-VM = """
-[vm {name}]
-kernel = vmlinuz
-initrd = test-initrd.img
-cmdline = console=ttyS0 quiet
-memory = 256M
-vcpus = 1
-disk = module=tools.img,ro,serial=tools
-"""
-FIO = (f"fio --eta=never --name=v --directory=/mnt --size={FIO_MIB}M --rw=randwrite --bs=16k "
-       "--direct=1 --verify=crc32c --ioengine=io_uring --iodepth=16")
+FIO = images.fio(FIO_MIB)
 VMS = {"good": "nvme1n1p1", "bad": "nvme0n1p1"}
 
 
 @pytest.fixture(scope="module")
 def shell(boot, tmp_path_factory):
-    conf = "".join(VM.format(name=name) for name in VMS)
+    conf = "".join(images.conf(name, 1) for name in VMS)
     iso = build_image(tmp_path_factory.mktemp("iso"), [], conf,
                       [images.CLOUD_KERNEL, images.INITRD, images.TOOLS])
     folder = tmp_path_factory.mktemp("disks")
@@ -75,7 +64,7 @@ def test_one_fails_the_other_goes_on(shell, show):
         assert "I/O error" in guest.ok("dmesg"), failed.text
     with Guest(shell, "good") as guest:
         done = guest.join(job, FIO_TIMEOUT)
-        show("\n".join(line for line in done.text.splitlines() if re.search(r"err=|IOPS", line)))
+        images.fio_show(show, done.text)
         assert done.status == 0 and "err= 0" in done.text, done.text
         assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
         assert not guest.problems()

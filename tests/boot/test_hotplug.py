@@ -30,16 +30,7 @@ JOBS = {
            "dd if=$(disk plug) bs=64k count=4 | md5sum; ip link set eth0 up; n=$((n+1)); "
            "done >/dev/null 2>&1; echo $n",
 }
-CONF = """
-[vm linux]
-kernel = vmlinuz
-initrd = test-initrd.img
-cmdline = console=ttyS0 quiet
-memory = 256M
-vcpus = 2
-disk = module=tools.img,ro,serial=tools
-disk = ram=32M,serial=data
-"""
+CONF = images.conf("linux", 2, "disk = ram=32M,serial=data")
 
 
 @pytest.fixture(scope="module")

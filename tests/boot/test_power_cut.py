@@ -25,15 +25,7 @@ FULL = os.environ.get("RAYOS_SOAK") == "1"
 STEPS, STATES = (1500, 2000) if FULL else (100, 200)
 STORE_MIB, VOLUME_MIB, SEED = 64, 4, 7
 SECTORS = VOLUME_MIB << 11
-CONF = """
-[vm linux]
-kernel = vmlinuz
-initrd = test-initrd.img
-cmdline = console=ttyS0 quiet
-memory = 256M
-vcpus = 2
-disk = module=tools.img,ro,serial=tools
-"""
+CONF = images.conf()
 
 
 @pytest.fixture(scope="module")

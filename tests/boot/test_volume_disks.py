@@ -6,7 +6,6 @@ At full size only (RAYOS_SOAK=1), with 512 MiB: the disks have their own tests, 
 """
 
 import os
-import re
 
 import pytest
 
@@ -19,17 +18,8 @@ from rayoslib.shell import Shell
 FULL = os.environ.get("RAYOS_SOAK") == "1"
 FIO_MIB = 512
 FIO_TIMEOUT = 7200
-CONF = """
-[vm linux]
-kernel = vmlinuz
-initrd = test-initrd.img
-cmdline = console=ttyS0 quiet
-memory = 256M
-vcpus = 2
-disk = module=tools.img,ro,serial=tools
-"""
-FIO = (f"fio --eta=never --name=v --directory=/mnt --size={FIO_MIB}M --rw=randwrite --bs=16k "
-       "--direct=1 --verify=crc32c --ioengine=io_uring --iodepth=16")
+CONF = images.conf()
+FIO = images.fio(FIO_MIB)
 DISKS = {"sda": "scsi-hd,bus=scsi.0", "sdb": "ide-hd,bus=ide.0", "vda": "virtio-blk-pci"}
 
 
@@ -57,13 +47,5 @@ def test_a_volume(shell, show, disk):
     shell.ok(f"volume create {disk}1:root 4G")
     shell.ok(f"vm attach linux disk volume={disk}1:root,serial={disk}", 60)
     with Guest(shell, "linux") as guest:
-        guest.ok(f"until disk {disk}; do sleep 0.2; done", 60)
-        guest.ok(f"mkfs.ext4 -q $(disk {disk}) && mkdir -p /mnt && mount $(disk {disk}) /mnt", 300)
-        said = guest.ok(FIO, FIO_TIMEOUT)
-        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
-        assert "err= 0" in said
-        guest.ok("sync; fstrim /mnt; echo 3 >/proc/sys/vm/drop_caches", 300)
-        assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
-        guest.ok(f"umount /mnt && e2fsck -fn $(disk {disk})", 300)
-        assert not guest.problems()
+        images.verify_disk(guest, disk, FIO, show, FIO_TIMEOUT)
     assert shell.run(f"volume check {disk}1 --json", 60).json["wrong"] == 0

@@ -25,17 +25,8 @@ FULL = os.environ.get("RAYOS_SOAK") == "1"
 FIO_MIB = 512 if FULL else 16
 FIO_TIMEOUT = 7200 if FULL else 1800
 STORE_MIB = 4 * FIO_MIB + 256
-CONF = """
-[vm linux]
-kernel = vmlinuz
-initrd = test-initrd.img
-cmdline = console=ttyS0 quiet
-memory = 256M
-vcpus = 2
-disk = module=tools.img,ro,serial=tools
-"""
-FIO = ("fio --eta=never --name=v --directory=/mnt --size={}M --rw=randwrite --bs=16k --direct=1 "
-       "--verify=crc32c --ioengine=io_uring --iodepth=16").format(FIO_MIB)
+CONF = images.conf()
+FIO = images.fio(FIO_MIB)
 PART = "nvme0n1p1"
 
 
@@ -192,7 +183,7 @@ def test_a_guest_on_a_volume(shell, show):
         guest.ok("until disk root; do sleep 0.2; done", 60)
         guest.ok("mkfs.ext4 -q $(disk root) && mkdir -p /mnt && mount $(disk root) /mnt", 300)
         said = guest.ok(FIO, FIO_TIMEOUT)
-        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
+        images.fio_show(show, said)
         assert "err= 0" in said
         guest.ok("sync; echo 3 >/proc/sys/vm/drop_caches", 300)
         assert "err= 0" in guest.ok(f"{FIO} --verify_only", FIO_TIMEOUT)
@@ -234,7 +225,7 @@ def test_with_checksums(shell, show):
         said = guest.ok("fio --eta=never --name=s --filename=$(disk sums) --size=16M --rw=randwrite "
                         "--bsrange=512-64k --direct=1 --verify=crc32c --ioengine=io_uring "
                         "--iodepth=8", FIO_TIMEOUT)
-        show("\n".join(line for line in said.splitlines() if re.search(r"err=|IOPS", line)))
+        images.fio_show(show, said)
         assert "err= 0" in said
         assert not guest.problems()
     checked(shell)

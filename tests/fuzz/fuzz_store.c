@@ -54,8 +54,7 @@ static void map_one(struct store *st, uint32_t id, uint64_t l, bool sums)
 	uint32_t sum = 7;
 	struct store_claim c;
 
-	while (store_claim(st, 1, &c) == -RAY_EAGAIN)
-		must(store_claim_prepare(st));
+	must(store_claim_wait(st, 1, &c));
 	must(store_map(st, id, l, &c, sums ? &sum : NULL));
 }
 
@@ -159,7 +158,7 @@ static void use(struct store *st)
 	for (id = 0; store_next(st, id, &e) == 0; id = e.id) {
 		struct store_claim c;
 
-		if (store_claim_prepare(st) == 0 && store_claim(st, 8, &c) == 0)
+		if (store_claim_wait(st, 8, &c) == 0)
 			(void)!store_map(st, e.id, 2, &c, NULL);
 	}
 	(void)!store_commit(st);

@@ -105,8 +105,7 @@ static void write_new(uint32_t id, uint64_t l, uint32_t n, uint64_t tag, bool su
 		uint32_t sum[STORE_IO_BLOCKS];
 		struct store_claim c;
 
-		while (store_claim(st, n, &c) == -RAY_EAGAIN)
-			assert_int_equal(store_claim_prepare(st), 0);
+		assert_int_equal(store_claim_wait(st, n, &c), 0);
 		for (uint32_t i = 0; i < c.n; i++) {
 			tag_fill(buf, tag + l + i);
 			sum[i] = (uint32_t)(tag + l + i);
@@ -356,10 +355,8 @@ static void test_full(void **state)
 	(void)state;
 	write_new(b, 0, 100, 5 << 20, false);
 	for (;;) {
-		err = store_claim(st, STORE_IO_BLOCKS, &c);
-		if (err == -RAY_EAGAIN)
-			err = store_claim_prepare(st);
-		else if (!err)
+		err = store_claim_wait(st, STORE_IO_BLOCKS, &c);
+		if (!err)
 			err = store_map(st, a, l, &c, NULL), l += c.n;
 		if (err)
 			break;
@@ -450,8 +447,7 @@ static void write_summed(uint32_t id, uint64_t l, uint32_t n)
 
 		tag_fill(buf, l + i);
 		sum = store_sum_of(buf, sizeof(buf));
-		while (store_claim(st, 1, &c) == -RAY_EAGAIN)
-			assert_int_equal(store_claim_prepare(st), 0);
+		assert_int_equal(store_claim_wait(st, 1, &c), 0);
 		assert_int_equal(fake_store_write(&disk, c.phys, buf, 1), 0);
 		assert_int_equal(store_map(st, id, l + i, &c, &sum), 0);
 	}
@@ -530,12 +526,7 @@ static int some_of_everything(uint32_t a, unsigned int round)
 	if (!err)
 		err = store_unmap(st, a, 5, 20);
 	if (!err) {
-		err = store_claim(st, 7, &claim);
-		if (err == -RAY_EAGAIN) {
-			err = store_claim_prepare(st);
-			if (!err)
-				err = store_claim(st, 7, &claim);
-		}
+		err = store_claim_wait(st, 7, &claim);
 		if (!err)
 			err = store_map(st, a, 40, &claim, NULL);
 	}

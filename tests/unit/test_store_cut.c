@@ -221,8 +221,7 @@ static void write_some(struct thing *t)
 		return;
 	}
 	n = MIN(n, BLOCKS - l);
-	while (store_claim(st, (uint32_t)n, &c) == -RAY_EAGAIN)
-		assert_int_equal(store_claim_prepare(st), 0);
+	assert_int_equal(store_claim_wait(st, (uint32_t)n, &c), 0);
 	for (unsigned int i = 0; i < c.n; i++)
 		assert_int_equal(fake_store_write(&disk, c.phys + i, buf, 1), 0);
 	m = step();

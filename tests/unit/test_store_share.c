@@ -92,8 +92,7 @@ static void map(uint32_t id, uint64_t l, uint32_t n, const uint32_t *sums)
 	while (n > 0) {
 		struct store_claim c;
 
-		while (store_claim(st, n, &c) == -RAY_EAGAIN)
-			assert_int_equal(store_claim_prepare(st), 0);
+		assert_int_equal(store_claim_wait(st, n, &c), 0);
 		n -= c.n;
 		l += c.n;
 		assert_int_equal(store_map(st, id, l - c.n, &c, sums), 0);
