@@ -118,6 +118,8 @@ static void prompt(struct session *s)
 	if (s->last_status != 0)
 		ray_snprintf(text, sizeof(text), "[%d] " SESSION_PROMPT,
 			     s->last_status < 0 ? -s->last_status : s->last_status);
+	/* Known before it stands there: a line that comes in between is followed by it too. */
+	console_prompt_set(text, strlen(text));
 	editor_start(&s->editor, text);
 	show_again(s);
 }
