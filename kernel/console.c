@@ -352,6 +352,22 @@ static int rx_get(void)
 	return c;
 }
 
+void console_input(const char *s, size_t len)
+{
+	uint64_t flags = spin_lock_irqsave(&lock);
+
+	for (size_t i = 0; i < len; i++) {
+		if (rx_head - rx_tail == RX_SIZE) {
+			rx_dropped++;
+			break;
+		}
+		rx[rx_head % RX_SIZE] = (uint8_t)s[i];
+		__atomic_store_n(&rx_head, rx_head + 1, __ATOMIC_RELEASE);
+	}
+	spin_unlock_irqrestore(&lock, flags);
+	waitq_wake_one(&rx_wait);
+}
+
 static bool rx_waiting(void)
 {
 	return __atomic_load_n(&rx_head, __ATOMIC_ACQUIRE) !=

@@ -69,6 +69,9 @@ void console_panic_write(const char *s, size_t len);
  */
 int console_getc(uint64_t timeout_ns);
 
+/** Bytes that a keyboard stands for, behind those that came already. Context: any but NMI. */
+void console_input(const char *s, size_t len);
+
 /** How often input was lost because nobody took it in time, since boot. */
 uint64_t console_rx_dropped(void);
 

@@ -5,6 +5,7 @@
  */
 #define LOG_TAG "init"
 #include "kernel/acpi/tables.h"
+#include "devices/host/ps2/ps2.h"
 #include "devices/virt/platform.h"
 #include "hv/hv.h"
 #include "hv/vm_power.h"
@@ -187,6 +188,7 @@ static const struct init_step steps[] = {
 	{ "cpus", init_cpus, false },
 	{ "disks", block_init, true },
 	{ "pci", pci_init, false },
+	{ "keyboard", ps2_init, false },
 	{ "power", init_power, false },
 	{ "partitions", block_settle, false },
 	{ "stores", store_init, false },

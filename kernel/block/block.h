@@ -293,6 +293,12 @@ void block_text_take(char *out, size_t out_len, const uint8_t *p, size_t len);
 /** Start the layer. Context: init, before drivers are bound. */
 int __must_check block_init(void);
 /**
+ * A driver looks for disks on a thread of its own: from begin to end block_settle() waits for it.
+ * Context: thread.
+ */
+void block_search_begin(void);
+void block_search_end(void);
+/**
  * Wait until the partitions of every disk published so far have been read, so that whoever names
  * one finds it. Returns: 0, -RAY_ETIMEDOUT (a disk takes more than 10 s; it goes on). Context:
  * thread.

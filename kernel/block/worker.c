@@ -13,7 +13,7 @@
 
 #define SETTLE_NS 10000000000ull
 
-/* Disks published whose partitions are not read yet; atomic. */
+/* Disks published whose partitions are not read yet, and drivers that look for disks; atomic. */
 static unsigned int unread;
 static struct waitq settled;
 
@@ -86,8 +86,7 @@ static void scanner(void *arg)
 		block_parts_scan(q->dev);
 	/* The last of the queue: who waits for it may free it. */
 	__atomic_store_n(&q->scanned, true, __ATOMIC_RELEASE);
-	__atomic_fetch_sub(&unread, 1, __ATOMIC_RELEASE);
-	waitq_wake_all(&settled);
+	block_search_end();
 }
 
 void block_scan_start(struct block_queue *q)
@@ -97,7 +96,7 @@ void block_scan_start(struct block_queue *q)
 	char name[32];
 	int err;
 
-	__atomic_fetch_add(&unread, 1, __ATOMIC_RELAXED);
+	block_search_begin();
 	ray_snprintf(name, sizeof(name), "scan/%s", q->dev->ident.name);
 	err = thread_create(&t, name, scanner, q, &attr);
 	if (!err) {
@@ -106,7 +105,18 @@ void block_scan_start(struct block_queue *q)
 	}
 	log_warn("partitions not read: %s disk=%s", ray_strerror(err), q->dev->ident.name);
 	q->scanned = true;
+	block_search_end();
+}
+
+void block_search_begin(void)
+{
+	__atomic_fetch_add(&unread, 1, __ATOMIC_RELAXED);
+}
+
+void block_search_end(void)
+{
 	__atomic_fetch_sub(&unread, 1, __ATOMIC_RELEASE);
+	waitq_wake_all(&settled);
 }
 
 void block_scan_wait(struct block_queue *q)

@@ -24,6 +24,9 @@ struct waiter {
 	bool queued;
 };
 
+#define WAITQ_INIT(name)                                                                           \
+	{ .lock = SPINLOCK_INIT(LOCK_ORDER_WAIT), .waiters = LIST_HEAD_INIT((name).waiters) }
+
 void waitq_init(struct waitq *q);
 /** Wake one / all sleepers. Context: any but NMI. */
 void waitq_wake_one(struct waitq *q);
@@ -75,6 +78,8 @@ struct mutex {
 	struct thread *owner;
 	uint16_t order; /* enum lock_order */
 };
+#define MUTEX_INIT(name, ord) { .q = WAITQ_INIT((name).q), .owner = NULL, .order = (ord) }
+
 void mutex_init(struct mutex *m, enum lock_order order);
 void mutex_lock(struct mutex *m);
 bool mutex_trylock(struct mutex *m) __must_check;

@@ -22,6 +22,7 @@
 /* Operation codes. */
 enum scsi_op {
 	SCSI_TEST_UNIT_READY = 0x00,
+	SCSI_REQUEST_SENSE = 0x03,
 	SCSI_INQUIRY = 0x12,
 	SCSI_MODE_SENSE_6 = 0x1a,
 	SCSI_START_STOP = 0x1b,

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* USB: transfers, and waiting for them. */
+#include <string.h>
+
+#include "devices/host/usb/usb.h"
+#include "kernel/lib/err.h"
+#include "kernel/sched/thread.h"
+#include "kernel/time/time.h"
+
+#define CONTROL_MS 5000u /* USB 2.0, 9.2.6.1: the longest a request may take */
+#define NS_PER_MS  1000000ull
+
+struct waiting {
+	struct thread *thread;
+	bool over; /* atomic */
+	int err;
+};
+
+static void over(struct usb_xfer *x, int err)
+{
+	struct waiting *w = x->owner;
+	struct thread *t = w->thread;
+
+	w->err = err;
+	/* The waiter's stack may be gone from here on; the waiter itself is not. */
+	__atomic_store_n(&w->over, true, __ATOMIC_RELEASE);
+	thread_wake(t);
+}
+
+int usb_submit(struct usb_xfer *x)
+{
+	x->got = 0;
+	if (__atomic_load_n(&x->dev->gone, __ATOMIC_RELAXED))
+		return -RAY_ENODEV;
+	return x->dev->bus->ops->submit(x);
+}
+
+static bool over_by(const struct waiting *w, uint64_t deadline)
+{
+	while (!__atomic_load_n(&w->over, __ATOMIC_ACQUIRE)) {
+		if (time_now() >= deadline)
+			return false;
+		waitq_sleep(deadline);
+	}
+	return true;
+}
+
+int usb_wait(struct usb_xfer *x, unsigned int ms)
+{
+	struct waiting w = {.thread = thread_current()};
+	int err;
+
+	x->done = over;
+	x->owner = &w;
+	err = usb_submit(x);
+	if (err)
+		return err;
+	if (over_by(&w, time_now() + ms * NS_PER_MS))
+		return w.err;
+	/* Whatever comes of it, the transfer ends by that, perhaps in its last moment. */
+	err = x->dev->bus->ops->ep_reset(x->dev, x->ep);
+	(void)over_by(&w, UINT64_MAX);
+	if (w.err == -RAY_ECANCELED)
+		return err ? err : -RAY_ETIMEDOUT;
+	return w.err;
+}
+
+static int control_locked(struct usb_dev *d, const struct usb_setup *s, void *buf, uint32_t *got)
+{
+	struct usb_seg seg = {.addr = d->data.addr, .len = s->length};
+	struct usb_xfer x = {.dev = d, .setup = *s, .seg = &seg,
+			     .seg_count = s->length ? 1 : 0, .len = s->length};
+	bool in = (s->type & USB_REQ_IN) != 0;
+	int err;
+
+	if (!in && s->length)
+		memcpy(d->data.va, buf, s->length);
+	err = usb_wait(&x, CONTROL_MS);
+	/* The device takes the next request by itself (USB 2.0, 8.5.3.4), the controller does not. */
+	if (err == -RAY_EPROTO || err == -RAY_EIO) {
+		int again = d->bus->ops->ep_reset(d, 0);
+
+		if (again)
+			err = again;
+	}
+	if (err)
+		return err;
+	if (in && x.got)
+		memcpy(buf, d->data.va, x.got);
+	if (got)
+		*got = x.got;
+	return got || x.got == s->length ? 0 : -RAY_EPROTO;
+}
+
+int usb_control(struct usb_dev *d, const struct usb_setup *s, void *buf, uint32_t *got)
+{
+	int err;
+
+	if (s->length > d->data.size)
+		return -RAY_ERANGE;
+	mutex_lock(&d->control);
+	err = control_locked(d, s, buf, got);
+	mutex_unlock(&d->control);
+	return err;
+}
+
+int usb_ep_reset(struct usb_dev *d, uint8_t ep)
+{
+	struct usb_setup s = {.type = USB_REQ_ENDPOINT, .request = USB_CLEAR_FEATURE,
+			      .value = USB_FEATURE_HALT, .index = ep};
+	int err;
+
+	if (__atomic_load_n(&d->gone, __ATOMIC_RELAXED))
+		return -RAY_ENODEV;
+	err = d->bus->ops->ep_reset(d, ep);
+	return err ? err : usb_control(d, &s, NULL, NULL);
+}
