@@ -43,7 +43,8 @@ static char letter(const struct key_state *s, uint8_t key)
 /* Ctrl with what stands between '@' and '_', and the space bar, is a control character. */
 static char other(const struct key_state *s, uint8_t key)
 {
-	char c = (s->held & SHIFT ? shifted : plain)[key - KEY_1];
+	size_t at = (size_t)key - KEY_1;
+	char c = s->held & SHIFT ? shifted[at] : plain[at];
 
 	if (!(s->held & CTRL))
 		return c;

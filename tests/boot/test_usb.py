@@ -113,6 +113,8 @@ def test_a_keyboard_types(shell, show):
 def test_plugged_and_unplugged(shell, disk_files):
     machine = shell.machine
     for turn in range(PLUGS):
+        if turn == 1:
+            before = shell.memory()
         # QEMU lets go of an unplugged stick's image late: each has its own.
         machine.qmp("blockdev-add", driver="raw", file={
             "driver": "file", "locking": "off", "filename": str(disk_files["late"])},
@@ -126,6 +128,7 @@ def test_plugged_and_unplugged(shell, disk_files):
         machine.expect(re.compile(rf"RAYOS_BLOCK:DETACHED disk={name}\b"), 60)
         machine.expect(PROMPT, 20)
         assert name not in disks(shell)
+    assert shell.memory() == before
 
 
 @pytest.mark.skipif(not FULL, reason="90 s until a deadline passes")

@@ -45,24 +45,33 @@ static bool over_by(const struct waiting *w, uint64_t deadline)
 	return true;
 }
 
+static int wait_for(struct usb_xfer *x, struct waiting *w, unsigned int ms)
+{
+	int err = usb_submit(x);
+
+	if (err)
+		return err;
+	if (over_by(w, time_now() + ms * NS_PER_MS))
+		return w->err;
+	/* Whatever comes of it, the transfer ends by that, perhaps in its last moment. */
+	err = x->dev->bus->ops->ep_reset(x->dev, x->ep);
+	(void)over_by(w, UINT64_MAX);
+	if (w->err == -RAY_ECANCELED)
+		return err ? err : -RAY_ETIMEDOUT;
+	return w->err;
+}
+
 int usb_wait(struct usb_xfer *x, unsigned int ms)
 {
 	struct waiting w = {.thread = thread_current()};
+	struct usb_xfer mine = *x;
 	int err;
 
-	x->done = over;
-	x->owner = &w;
-	err = usb_submit(x);
-	if (err)
-		return err;
-	if (over_by(&w, time_now() + ms * NS_PER_MS))
-		return w.err;
-	/* Whatever comes of it, the transfer ends by that, perhaps in its last moment. */
-	err = x->dev->bus->ops->ep_reset(x->dev, x->ep);
-	(void)over_by(&w, UINT64_MAX);
-	if (w.err == -RAY_ECANCELED)
-		return err ? err : -RAY_ETIMEDOUT;
-	return w.err;
+	mine.done = over;
+	mine.owner = &w;
+	err = wait_for(&mine, &w, ms);
+	x->got = mine.got;
+	return err;
 }
 
 static int control_locked(struct usb_dev *d, const struct usb_setup *s, void *buf, uint32_t *got)
