@@ -19,6 +19,7 @@ static const struct kernel_conf defaults = {
 	.console_level = LOG_INFO,
 	.panic = PANIC_RESET,
 	.mitigations = MITIGATE_AUTO,
+	.iommu = true,
 	.prezero = MIB(512),
 };
 
@@ -55,6 +56,11 @@ static bool set_mitigations(struct kernel_conf *c, const char *v)
 	return true;
 }
 
+static bool set_iommu(struct kernel_conf *c, const char *v)
+{
+	return parse_bool(v, &c->iommu) == 0;
+}
+
 static bool set_prezero(struct kernel_conf *c, const char *v)
 {
 	return parse_size(v, &c->prezero) == 0;
@@ -69,6 +75,7 @@ static const struct key {
 	{ "console_loglevel", set_console_level, "error, warn, info or debug" },
 	{ "panic", set_panic, "reset or halt" },
 	{ "mitigations", set_mitigations, "auto, on or off" },
+	{ "iommu", set_iommu, "on or off" },
 	{ "prezero", set_prezero, "a size, as in 512M" },
 };
 

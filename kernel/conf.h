@@ -6,6 +6,7 @@
  *	console_loglevel = ...               what of it the console shows while the kernel boots
  *	panic = reset|halt                   what follows a panic
  *	mitigations = auto|on|off            against speculation attacks
+ *	iommu = on|off                       devices reach only what is mapped for them
  *	prezero = SIZE                       free memory kept zeroed ahead of need
  *
  * Owns: these keys and their defaults. [boot] is the loader's, [vm NAME] the hypervisor's.
@@ -22,6 +23,7 @@ struct kernel_conf {
 	enum log_level log_level, console_level;
 	enum panic_action panic;
 	enum mitigate_mode mitigations;
+	bool iommu;
 	uint64_t prezero; /* bytes */
 };
 

@@ -20,6 +20,7 @@
 #include "kernel/conf.h"
 #include "kernel/console.h"
 #include "kernel/fb/fb.h"
+#include "kernel/iommu/iommu.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
@@ -188,6 +189,8 @@ static const struct init_step steps[] = {
 	{ "cpus", init_cpus, false },
 	{ "disks", block_init, true },
 	{ "pci", pci_init, false },
+	{ "iommu", iommu_init, false },
+	{ "drivers", pci_bind, false },
 	{ "keyboard", ps2_init, false },
 	{ "power", init_power, false },
 	{ "partitions", block_settle, false },

@@ -29,6 +29,8 @@
 	M(DEVICE_QUOTA_EXCEEDED, "DEVICE:QUOTA_EXCEEDED", "vm device what",                           \
 	  "a guest wants more than its quota of ops, bytes or space allows")                           \
 	M(DEVICE_DETACHED, "DEVICE:DETACHED", "vm device", "a device is off a VM's bus")              \
+	M(IOMMU_ON, "IOMMU:ON", "kind units", "devices reach only memory that is mapped for them")        \
+	M(IOMMU_FAULT, "IOMMU:FAULT", "device addr", "a device was kept off memory")                   \
 	M(BLOCK_ATTACHED, "BLOCK:ATTACHED", "disk driver bytes", "a disk of the host's can be used")    \
 	M(BLOCK_FAILED, "BLOCK:FAILED", "disk", "a disk was given up: every access to it fails")      \
 	M(BLOCK_DETACHED, "BLOCK:DETACHED", "disk", "a disk is gone")                                 \

@@ -122,6 +122,17 @@ static inline void out32(uint16_t port, uint32_t v)
 	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
 }
 
+/* Write a line back to memory and drop it; and: what was stored or written back so far is there
+ * before what follows (SDM vol. 2, CLFLUSH, MFENCE). */
+static inline void cpu_cache_line_flush(const void *p)
+{
+	__asm__ volatile("clflush (%0)" : : "r"(p) : "memory");
+}
+static inline void cpu_store_fence(void)
+{
+	__asm__ volatile("mfence" : : : "memory");
+}
+
 /* False: no number this time. For CPUs that have them (kernel/arch/features.h). */
 static inline bool rdrand64(uint64_t *out)
 {

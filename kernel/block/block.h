@@ -211,6 +211,7 @@ unsigned int block_fault_list(struct block_dev *dev, struct block_fault out[BLOC
 
 struct block_queue;
 struct block_room;
+struct pci_dev;
 
 /* One command of a device: within its limits, ready to be given to it. A long request may need
  * several. */
@@ -218,12 +219,13 @@ struct block_cmd {
 	enum block_op op;
 	uint32_t flags; /* BLOCK_F_FUA only where limits.fua */
 	uint64_t off, len;
-	const struct block_seg *seg;
+	const struct block_seg *seg; /* mapped: their addresses are those on the bus, too */
 	uint32_t seg_count;
 	uint64_t drv[2]; /* the driver's */
 	/* The layer's. */
 	struct block_queue *queue;
 	struct list_head node;
+	bool mapped;   /* the device reaches its pieces */
 	uint8_t fault; /* enum block_fault_kind: why the device does not have it */
 	struct block_req *req;
 	struct block_room *room; /* pieces of its own; NULL: those of the request */
@@ -258,6 +260,7 @@ struct block_init {
 	struct block_limits limits;
 	const struct block_ops *ops;
 	void *drv;
+	struct pci_dev *pci; /* what moves the data: commands' pieces are mapped for it */
 	unsigned int depth;  /* commands it takes at once */
 	uint32_t timeout_ms; /* 0: 30 s */
 };

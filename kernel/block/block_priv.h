@@ -45,6 +45,8 @@ struct block_queue {
 	struct block_dev *dev;      /* the whole disk */
 	const struct block_ops *ops;
 	void *drv;
+	struct pci_dev *pci;
+	bool confined;              /* it reaches only what is mapped for it */
 	unsigned int depth;
 	uint64_t timeout_ns;
 	struct block_cmd *cmd;      /* depth of them */

@@ -8,6 +8,7 @@
 #include "kernel/arch/cpu.h"
 #include "kernel/block/block_priv.h"
 #include "kernel/block/fit.h"
+#include "kernel/dma/dma.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/page.h"
@@ -206,6 +207,7 @@ static struct block_cmd *cmd_next(struct block_queue *q)
 		list_del(&c->node);
 		c->req = r;
 		c->tries = 0;
+		c->mapped = false;
 		c->deadline_ns = 0;
 		r->parts++;
 		if (r->flushing || r->op == BLOCK_FLUSH || r->issued == r->len)
@@ -231,6 +233,44 @@ static bool faulty(struct block_queue *q, struct block_cmd *c)
 	return true;
 }
 
+/* For the time that the device has the command it reaches the pieces (kernel/dma/). */
+static int pieces_map(const struct block_queue *q, struct block_cmd *c)
+{
+	enum dma_dir dir = c->op == BLOCK_READ ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+
+	for (uint32_t i = 0; i < c->seg_count; i++) {
+		dma_addr_t same;
+		/* That it is in the device's range was seen to before. */
+		int err = dma_map(q->pci, c->seg[i].addr, c->seg[i].len, dir, UINT64_MAX, &same);
+
+		if (unlikely(err)) {
+			while (i-- > 0)
+				dma_unmap(q->pci, c->seg[i].addr, c->seg[i].len);
+			return -RAY_EAGAIN;
+		}
+	}
+	c->mapped = true;
+	return 0;
+}
+
+static void pieces_unmap(const struct block_queue *q, struct block_cmd *c)
+{
+	for (uint32_t i = 0; i < c->seg_count; i++)
+		dma_unmap(q->pci, c->seg[i].addr, c->seg[i].len);
+	c->mapped = false;
+}
+
+static int give(const struct block_queue *q, struct block_cmd *c)
+{
+	int err = unlikely(q->confined) ? pieces_map(q, c) : 0;
+
+	if (likely(!err))
+		err = q->ops->submit(q->drv, c);
+	if (unlikely(err && c->mapped))
+		pieces_unmap(q, c);
+	return err;
+}
+
 /* Give the device what it takes. Called locked, returns unlocked. */
 static void run(struct block_queue *q, uint64_t flags)
 {
@@ -245,7 +285,7 @@ static void run(struct block_queue *q, uint64_t flags)
 		if (unlikely(q->fault_count) && faulty(q, c))
 			continue;
 		spin_unlock_irqrestore(&q->lock, flags);
-		err = q->ops->submit(q->drv, c);
+		err = give(q, c);
 		flags = spin_lock_irqsave(&q->lock);
 		__atomic_fetch_sub(&q->giving, 1, __ATOMIC_RELEASE);
 		if (unlikely(err)) {
@@ -329,6 +369,8 @@ void block_cmd_done(struct block_cmd *c, int err)
 	bool over = false;
 	uint64_t flags;
 
+	if (unlikely(c->mapped))
+		pieces_unmap(q, c);
 	if (unlikely(c->room && c->room->len) && !err && c->op == BLOCK_READ)
 		block_copy(r, c->room->at, c->room->bounce, c->room->len, false);
 	flags = spin_lock_irqsave(&q->lock);
@@ -493,6 +535,8 @@ struct block_queue *block_queue_create(struct block_dev *dev, const struct block
 	q->dev = dev;
 	q->ops = init->ops;
 	q->drv = init->drv;
+	q->pci = init->pci;
+	q->confined = init->pci && dma_confined(init->pci);
 	q->depth = init->depth;
 	q->timeout_ns = (init->timeout_ms ? init->timeout_ms : TIMEOUT_MS) * 1000000ull;
 	q->cmd = kcalloc(q->depth, sizeof(q->cmd[0]), MEM_BLOCK);

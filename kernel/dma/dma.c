@@ -1,28 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Without an IOMMU: addresses on the bus are physical ones. */
+/* Addresses on the bus are physical ones, with an IOMMU as without. */
 #include "kernel/dma/dma.h"
 
 #include "kernel/lib/err.h"
 #include "kernel/mm/page.h"
+#include "kernel/pci/pci.h"
 
 #define BUF_MAX MIB(4)
+
+static const struct dma_ops *ops; /* NULL: no IOMMU */
+
+void dma_ops_set(const struct dma_ops *o)
+{
+	ops = o;
+}
+
+int dma_attach(struct pci_dev *d)
+{
+	return ops ? ops->attach(d) : 0;
+}
+
+bool dma_confined(const struct pci_dev *d)
+{
+	return d->dma != NULL;
+}
 
 int dma_map(struct pci_dev *d, hpa_t hpa, uint64_t len, enum dma_dir dir, uint64_t max,
 	    dma_addr_t *out)
 {
-	(void)d;
-	(void)dir;
 	if (hpa.v > max || len - 1 > max - hpa.v)
 		return -RAY_ERANGE;
 	out->v = hpa.v;
-	return 0;
+	return unlikely(d->dma) ? ops->map(d->dma, hpa.v, len, dir) : 0;
 }
 
-void dma_unmap(struct pci_dev *d, dma_addr_t addr, uint64_t len)
+void dma_unmap(struct pci_dev *d, hpa_t hpa, uint64_t len)
 {
-	(void)d;
-	(void)addr;
-	(void)len;
+	if (unlikely(d->dma))
+		ops->unmap(d->dma, hpa.v, len);
 }
 
 static unsigned int order_for(size_t size)
@@ -60,7 +75,7 @@ void dma_free(struct pci_dev *d, struct dma_buf *buf)
 {
 	if (buf->size == 0)
 		return;
-	dma_unmap(d, buf->addr, buf->size);
+	dma_unmap(d, va_to_hpa(buf->va), buf->size);
 	page_free(va_to_hpa(buf->va), order_for(buf->size));
 	buf->size = 0;
 }

@@ -65,7 +65,7 @@ static uint64_t footprint_pages;
 static const char *const tag_names[MEM_TAG_COUNT] = {
 	[MEM_KERNEL] = "kernel", [MEM_THREAD] = "thread", [MEM_IRQ] = "irq",
 	[MEM_PCI] = "pci",	 [MEM_ACPI] = "acpi",	  [MEM_SHELL] = "shell",
-	[MEM_VM] = "vm",	 [MEM_VDEV] = "vdev",	  [MEM_DRIVER] = "driver",
+	[MEM_VM] = "vm",	 [MEM_VDEV] = "vdev",	  [MEM_DRIVER] = "driver", [MEM_DMA] = "dma",
 	[MEM_BLOCK] = "block",	 [MEM_STORE] = "store",	  [MEM_NET] = "net",
 	[MEM_SECURITY] = "security", [MEM_TPM] = "tpm",	  [MEM_TEST] = "test",
 };

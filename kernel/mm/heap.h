@@ -18,6 +18,7 @@ enum mem_tag {
 	MEM_VM,
 	MEM_VDEV,
 	MEM_DRIVER,
+	MEM_DMA,
 	MEM_BLOCK,
 	MEM_STORE,
 	MEM_NET,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define LOG_TAG "pci"
+#include "kernel/dma/dma.h"
 #include "kernel/lib/err.h"
 #include "kernel/log.h"
 #include "kernel/pci/pci_priv.h"
@@ -42,7 +43,9 @@ static bool driver_try(const struct pci_driver *drv, struct pci_dev *d)
 
 	pci_write16(d, PCI_COMMAND, cmd | decode_bits(d));
 	d->driver = drv;
-	err = drv->probe(d);
+	err = dma_attach(d);
+	if (!err)
+		err = drv->probe(d);
 	if (err == 0)
 		return true;
 	log_warn("%s refused a device: %s dev=%02x:%02x.%x id=%04x:%04x", drv->name,

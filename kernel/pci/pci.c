@@ -17,8 +17,14 @@ int pci_init(void)
 	err = pci_scan(access, ecam ? pci_ecam_bus_last() : 0, &pci_devices, &st);
 	if (err)
 		return err;
-	log_info("devices found: count=%u buses=%u broken=%u access=%s drivers_bound=%u", st.devices,
-		 st.buses, st.broken, access->name, pci_drivers_bind(&pci_devices));
+	log_info("devices found: count=%u buses=%u broken=%u access=%s", st.devices, st.buses,
+		 st.broken, access->name);
+	return 0;
+}
+
+int pci_bind(void)
+{
+	log_info("drivers bound: count=%u", pci_drivers_bind(&pci_devices));
 	return 0;
 }
 

@@ -59,6 +59,7 @@ struct pci_dev {
 	struct pci_bar rom;
 	const struct pci_driver *driver;
 	void *priv; /* the driver's */
+	void *dma;  /* what it reaches (kernel/dma/); NULL: everything */
 	/* Interrupts (irq.c). */
 	enum pci_irq_mode irq_mode;
 	uint16_t irq_slots; /* entries of irqs[] */
@@ -67,12 +68,10 @@ struct pci_dev {
 	struct irq_handle **irqs;
 };
 
-/**
- * Find all devices and bind drivers.
- * Context: init, interrupts and heap work, one CPU runs.
- * Returns: 0 or -RAY_ENOMEM
- */
+/** Find all devices. Context: init, heap works. 0, -RAY_ENOMEM. */
 int __must_check pci_init(void);
+/** Bind drivers to them. Context: init, once, interrupts work. */
+int pci_bind(void);
 
 /** Devices in the order they were found. */
 extern struct list_head pci_devices;

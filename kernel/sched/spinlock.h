@@ -25,6 +25,8 @@ enum lock_order {
 	LOCK_ORDER_BLOCK = 58,
 	LOCK_ORDER_DRIVER = 60,
 	LOCK_ORDER_STORE_QUEUE = 62, /* taken where a driver ends a request */
+	LOCK_ORDER_DMA = 63,
+	LOCK_ORDER_IOMMU = 64,
 	LOCK_ORDER_RANDOM = 65,
 	LOCK_ORDER_PCI = 70,
 	LOCK_ORDER_IRQ = 80,

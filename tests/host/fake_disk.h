@@ -56,6 +56,11 @@ void page_free_dirty(hpa_t page, unsigned int order)
 		free(hpa_to_va(page));
 }
 
+void page_free(hpa_t page, unsigned int order)
+{
+	page_free_dirty(page, order);
+}
+
 uint64_t mm_direct_base;
 
 hpa_t va_to_hpa(const void *va)

@@ -81,11 +81,6 @@ void pci_irq_release_all(struct pci_dev *d)
 	memset(fake_irqs, 0, sizeof(fake_irqs));
 }
 
-void page_free(hpa_t page, unsigned int order)
-{
-	page_free_dirty(page, order);
-}
-
 /* Probe with the @n-th allocation failing. Returns: what probe() did; no error leaves anything. */
 static __unused int fake_probe_starved(unsigned int n)
 {

@@ -1,6 +1,7 @@
-/* UNIT: kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c kernel/block/worker.c
- * kernel/block/sync.c kernel/block/fault.c kernel/block/part.c kernel/block/gpt.c
- * kernel/block/gpt_repair.c kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c
+/* UNIT: kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c
+ * kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c kernel/block/part.c
+ * kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c kernel/lib/fmt.c
+ * kernel/lib/sink.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* The block layer over a disk that is slow, full, picky and broken, beside a plain array. */
@@ -14,6 +15,8 @@
 #include <cmocka.h>
 
 #include "kernel/block/block_priv.h"
+#include "kernel/dma/dma.h"
+#include "kernel/pci/pci.h"
 #include "kernel/block/fit.h"
 #include "tests/host/fake_disk.h"
 
@@ -27,10 +30,53 @@ static uint32_t dice(uint32_t n)
 	return (seed >> 8) % n;
 }
 
+/* What an IOMMU lets the disk reach, as bytes in all and the ranges they are of. */
+#define RANGES 1024u
+static struct pci_dev pci;
+static struct {
+	uint64_t hpa, len;
+	enum dma_dir dir;
+} ranges[RANGES];
+static unsigned int range_count, maps_left = UINT32_MAX;
+
+static int reach(void *domain, uint64_t hpa, uint64_t len, enum dma_dir dir)
+{
+	assert_ptr_equal(domain, &pci);
+	assert_true(range_count < RANGES);
+	if (maps_left == 0)
+		return -RAY_ENOMEM;
+	maps_left--;
+	ranges[range_count].hpa = hpa;
+	ranges[range_count].len = len;
+	ranges[range_count++].dir = dir;
+	return 0;
+}
+
+static void reach_no_more(void *domain, uint64_t hpa, uint64_t len)
+{
+	unsigned int i = 0;
+
+	assert_ptr_equal(domain, &pci);
+	while (i < range_count && (ranges[i].hpa != hpa || ranges[i].len != len))
+		i++;
+	assert_true(i < range_count);
+	ranges[i] = ranges[--range_count];
+}
+
+static const struct dma_ops dma_ops = {.map = reach, .unmap = reach_no_more};
+
+static void confine(bool on)
+{
+	dma_ops_set(&dma_ops);
+	pci.dma = on ? &pci : NULL;
+	maps_left = UINT32_MAX;
+}
+
 static void publish(const struct block_limits *limits)
 {
 	struct block_init init = fake_disk_init(&disk, limits);
 
+	init.pci = &pci;
 	disk.at_once = true; /* the scan for partitions */
 	assert_int_equal(block_publish(&init, &dev), 0);
 	fake_threads_run();
@@ -61,6 +107,8 @@ static int teardown(void **state)
 	assert_int_equal(fake_heap_live, 0);
 	assert_int_equal(fake_pages_live, 0);
 	assert_null(fake_timer());
+	assert_int_equal(range_count, 0);
+	confine(false);
 	return 0;
 }
 
@@ -234,6 +282,7 @@ static void test_model(void **state)
 	for (unsigned int i = 0; i < 60; i++) {
 		struct block_limits l = random_limits();
 
+		confine(i % 2);
 		publish(&l);
 		memset(model, 0, FAKE_DISK_SIZE);
 		for (unsigned int k = 0; k < 6; k++)
@@ -244,6 +293,45 @@ static void test_model(void **state)
 		unpublish();
 	}
 	free(model);
+}
+
+/* The disk reaches a command's memory while it has it, and only so. */
+static void test_confined(void **state)
+{
+	struct block_limits l = fake_limits;
+
+	(void)state;
+	confine(true);
+	publish(&l);
+	assert_int_equal(range_count, 0);
+	prepare(&probes[0], BLOCK_READ, 0, KIB(64), 0, false);
+	block_submit(dev, &probes[0].r);
+	assert_int_equal(range_count, disk.cmd[0]->seg_count);
+	for (unsigned int i = 0; i < range_count; i++) {
+		assert_int_equal(ranges[i].hpa, disk.cmd[0]->seg[i].addr.v);
+		assert_int_equal(ranges[i].len, disk.cmd[0]->seg[i].len);
+		assert_int_equal(ranges[i].dir, DMA_FROM_DEVICE);
+	}
+	fake_disk_end(&disk, 0);
+	assert_int_equal(range_count, 0);
+	release(&probes[0]);
+	/* A disk without room reaches nothing meanwhile, nor does one whose memory cannot be mapped. */
+	disk.room = 0;
+	prepare(&probes[0], BLOCK_WRITE, 0, KIB(4), 0, false);
+	block_submit(dev, &probes[0].r);
+	assert_int_equal(range_count, 0);
+	disk.room = 8;
+	maps_left = 0;
+	block_room(dev);
+	assert_int_equal(disk.count + range_count, 0);
+	maps_left = UINT32_MAX;
+	block_room(dev);
+	assert_int_equal(disk.count, 1);
+	assert_int_equal(ranges[0].dir, DMA_TO_DEVICE);
+	fake_disk_end(&disk, 0);
+	assert_int_equal(probes[0].done, 1);
+	release(&probes[0]);
+	unpublish();
 }
 
 /* What fits is given as it is, without a copy. */
@@ -621,6 +709,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_confined, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_model, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fua, setup, teardown),

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "kernel/dma/dma.h"
 #include "kernel/lib/err.h"
 #include "tests/host/fake_heap.h"
 #include "tests/host/fake_log.h"
@@ -445,6 +446,26 @@ static void test_mcfg(void **state)
 
 /* ---- drivers ---- */
 
+static int attach_result;
+
+int dma_attach(struct pci_dev *d)
+{
+	assert_non_null(d);
+	return attach_result;
+}
+
+/* A device that cannot be confined is left alone. */
+static void test_no_domain(void **state)
+{
+	(void)state;
+	fake_fn_add(PCI_BDF(0, 1, 0), 0x8086, 0x100e, 0x020000);
+	attach_result = -RAY_ENOMEM;
+	assert_int_equal(scan(0), 0);
+	assert_int_equal(pci_drivers_bind(&pci_devices), 0);
+	assert_int_equal(probes, 0);
+	attach_result = 0;
+}
+
 static void test_bind(void **state)
 {
 	struct fake_fn *nic = fake_fn_add(PCI_BDF(0, 1, 0), 0x8086, 0x100e, 0x020000);
@@ -685,6 +706,7 @@ int main(void)
 		T(test_no_memory),
 		T(test_mcfg),
 		T(test_bind),
+		T(test_no_domain),
 		T(test_probe_fails),
 		T(test_msix),
 		T(test_msix_table_outside_its_bar),

@@ -84,7 +84,7 @@ static int identify(struct ahci_port *p)
 static int port_publish(struct ahci_port *p)
 {
 	struct block_init init = {.prefix = "sd", .letter = true, .ident = p->id.ident,
-				  .ops = &ahci_block_ops, .drv = p,
+				  .ops = &ahci_block_ops, .drv = p, .pci = p->hba->pci,
 				  .depth = MAX(p->id.depth, 1u)};
 	int err;
 

@@ -31,30 +31,15 @@ static void fis_fill(uint8_t *fis, const struct ata_taskfile *t)
 	memcpy(fis, bytes, sizeof(bytes));
 }
 
-static void prd_add(struct ahci_table *table, uint16_t *prds, dma_addr_t addr, uint32_t len)
+static void prd_add(struct ahci_table *table, uint16_t *prds, uint64_t addr, uint32_t len)
 {
-	table->prd[*prds] = (struct ahci_prd){.addr = addr.v, .len = len - 1u};
+	table->prd[*prds] = (struct ahci_prd){.addr = addr, .len = len - 1u};
 	(*prds)++;
 }
 
-static int prds_fill(const struct ahci_port *p, struct ahci_table *table,
-		     const struct block_cmd *cmd, uint16_t *prds)
+static uint64_t shared_addr(const struct ahci_port *p, size_t off)
 {
-	for (uint32_t i = 0; i < cmd->seg_count; i++) {
-		dma_addr_t at;
-		int err = dma_map(p->hba->pci, cmd->seg[i].addr, cmd->seg[i].len, DMA_BOTH,
-				  p->hba->dma_max, &at);
-
-		if (err)
-			return err;
-		prd_add(table, prds, at, cmd->seg[i].len);
-	}
-	return 0;
-}
-
-static dma_addr_t shared_addr(const struct ahci_port *p, size_t off)
-{
-	return (dma_addr_t){p->shared.addr.v + off};
+	return p->shared.addr.v + off;
 }
 
 /* The header is what makes a slot's table complete. */
@@ -67,16 +52,15 @@ static void header_fill(const struct ahci_port *p, unsigned int slot, uint16_t p
 	};
 }
 
-static int cmd_fill(const struct ahci_port *p, unsigned int slot, const struct block_cmd *cmd,
+static void cmd_fill(const struct ahci_port *p, unsigned int slot, const struct block_cmd *cmd,
 		    bool queued)
 {
 	struct ahci_table *table = table_of(p, slot);
 	struct ata_taskfile t;
 	uint16_t prds = 0;
-	int err = prds_fill(p, table, cmd, &prds);
 
-	if (err)
-		return err;
+	for (uint32_t i = 0; i < cmd->seg_count; i++)
+		prd_add(table, &prds, cmd->seg[i].addr.v, cmd->seg[i].len);
 	if (queued)
 		ata_taskfile_queued(&p->id, cmd, slot, &t);
 	else
@@ -86,7 +70,6 @@ static int cmd_fill(const struct ahci_port *p, unsigned int slot, const struct b
 			ATA_DATA_LEN);
 	fis_fill(table->fis, &t);
 	header_fill(p, slot, prds, cmd->op != BLOCK_READ && prds > 0);
-	return 0;
 }
 
 /* --- giving --- */
@@ -118,17 +101,15 @@ static int ahci_submit(void *drv, struct block_cmd *cmd)
 	uint64_t flags = spin_lock_irqsave(&p->lock);
 	bool queued = p->id.depth > 0 && p->one_by_one == 0 &&
 		      (cmd->op == BLOCK_READ || cmd->op == BLOCK_WRITE);
-	int slot = slot_take(p, queued), err = -RAY_EAGAIN;
+	int slot = slot_take(p, queued);
 
 	if (likely(slot >= 0)) {
-		err = cmd_fill(p, (unsigned int)slot, cmd, queued);
-		if (likely(!err)) {
-			p->cmd[slot] = cmd;
-			issue(p, (unsigned int)slot, queued);
-		}
+		cmd_fill(p, (unsigned int)slot, cmd, queued);
+		p->cmd[slot] = cmd;
+		issue(p, (unsigned int)slot, queued);
 	}
 	spin_unlock_irqrestore(&p->lock, flags);
-	return err ? -RAY_EAGAIN : 0;
+	return slot < 0 ? -RAY_EAGAIN : 0;
 }
 
 /* --- ending --- */

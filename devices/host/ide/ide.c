@@ -82,7 +82,8 @@ static int drive_publish(struct ide_drive *d)
 {
 	struct ide *ide = d->ch->ide;
 	struct block_init init = {.prefix = "hd", .letter = true, .ident = d->id.ident,
-				  .ops = &ide_block_ops, .drv = d, .depth = 1};
+				  .ops = &ide_block_ops, .drv = d, .pci = d->ch->ide->pci,
+				  .depth = 1};
 	int err;
 
 	ata_limits_fill(&d->id, &init.limits);

@@ -77,25 +77,17 @@ static void prds_add(struct ide_prd *prd, unsigned int *n, uint64_t addr, uint64
 	}
 }
 
-static int prds_fill(const struct ide_channel *ch, const struct block_cmd *cmd, unsigned int *n)
+static void prds_fill(const struct ide_channel *ch, const struct block_cmd *cmd, unsigned int *n)
 {
 	struct ide_prd *prd = shared(ch)->prd;
 
-	for (uint32_t i = 0; i < cmd->seg_count; i++) {
-		dma_addr_t at;
-		int err = dma_map(ch->ide->pci, cmd->seg[i].addr, cmd->seg[i].len, DMA_BOTH,
-				  UINT32_MAX, &at);
-
-		if (err)
-			return err;
-		prds_add(prd, n, at.v, cmd->seg[i].len);
-	}
+	for (uint32_t i = 0; i < cmd->seg_count; i++)
+		prds_add(prd, n, cmd->seg[i].addr.v, cmd->seg[i].len);
 	if (cmd->op == BLOCK_DISCARD)
 		prds_add(prd, n, ch->shared.addr.v + offsetof(struct ide_shared, ranges),
 			 ATA_DATA_LEN);
 	if (*n > 0)
 		prd[*n - 1].flags = IDE_PRD_LAST;
-	return 0;
 }
 
 /* Pre: ch->lock, nothing is under way. */
@@ -104,10 +96,8 @@ static int cmd_give(struct ide_channel *ch, const struct ide_drive *d, const str
 	uint8_t direction = cmd->op == BLOCK_READ ? IDE_BM_READ : 0;
 	struct ata_taskfile t;
 	unsigned int prds = 0;
-	int err = prds_fill(ch, cmd, &prds);
 
-	if (err)
-		return err;
+	prds_fill(ch, cmd, &prds);
 	ata_taskfile_fill(&d->id, cmd, shared(ch)->ranges, &t);
 	if (!drive_select(ch, d->unit, t.device))
 		return -RAY_EIO;

@@ -81,7 +81,7 @@ static void ns_publish(struct nvme *c, uint32_t nsid, uint8_t *data)
 	struct nvme_ns *ns = &c->ns[c->ns_count];
 	char prefix[BLOCK_NAME_LEN];
 	struct block_init init = {.prefix = prefix, .ident = c->ident, .ops = &nvme_block_ops,
-				  .drv = ns, .depth = c->io_count * (c->io[0].depth - 1u)};
+				  .drv = ns, .pci = c->pci, .depth = c->io_count * (c->io[0].depth - 1u)};
 	bool read_only;
 	int err = nvme_identify(c, NVME_IDENTIFY_NS, nsid, data);
 

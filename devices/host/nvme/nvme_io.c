@@ -15,28 +15,24 @@
  * Where the data lies: the first page's part in PRP1, the second in PRP2, or all further pages
  * in the slot's list (4.1.1). The block layer has seen to it that pieces meet at pages' edges.
  */
-static int prps_fill(const struct nvme_queue *q, uint16_t cid, const struct block_cmd *cmd,
+static void prps_fill(const struct nvme_queue *q, uint16_t cid, const struct block_cmd *cmd,
 		     struct nvme_sqe *e)
 {
 	uint64_t *list = (uint64_t *)(void *)((char *)q->prp.va + cid * NVME_PRP_LIST);
 	unsigned int n = 0;
 
 	for (uint32_t i = 0; i < cmd->seg_count; i++) {
-		uint64_t left = cmd->seg[i].len;
-		dma_addr_t at;
-		int err = dma_map(q->c->pci, cmd->seg[i].addr, left, DMA_BOTH, UINT64_MAX, &at);
+		uint64_t at = cmd->seg[i].addr.v, left = cmd->seg[i].len;
 
-		if (err)
-			return err;
 		while (left > 0) {
-			uint64_t here = MIN(left, PAGE_SIZE - at.v % PAGE_SIZE);
+			uint64_t here = MIN(left, PAGE_SIZE - at % PAGE_SIZE);
 
 			if (n == 0)
-				e->prp1 = at.v;
+				e->prp1 = at;
 			else
-				list[n - 1] = at.v;
+				list[n - 1] = at;
 			n++;
-			at.v += here;
+			at += here;
 			left -= here;
 		}
 	}
@@ -44,7 +40,6 @@ static int prps_fill(const struct nvme_queue *q, uint16_t cid, const struct bloc
 		e->prp2 = list[0];
 	else if (n > 2)
 		e->prp2 = q->prp.addr.v + cid * NVME_PRP_LIST;
-	return 0;
 }
 
 static void range_fill(const struct nvme_queue *q, uint16_t cid, const struct block_cmd *cmd,
@@ -69,7 +64,7 @@ static void blocks_fill(const struct block_cmd *cmd, uint8_t shift, struct nvme_
 	e->cdw12 = (uint32_t)(cmd->len >> shift) - 1u;
 }
 
-static int entry_fill(const struct nvme_queue *q, const struct nvme_ns *ns, uint16_t cid,
+static void entry_fill(const struct nvme_queue *q, const struct nvme_ns *ns, uint16_t cid,
 		      const struct block_cmd *cmd, struct nvme_sqe *e)
 {
 	*e = (struct nvme_sqe){.cid = cid, .nsid = ns->nsid};
@@ -80,20 +75,21 @@ static int entry_fill(const struct nvme_queue *q, const struct nvme_ns *ns, uint
 		blocks_fill(cmd, ns->shift, e);
 		if (cmd->flags & BLOCK_F_FUA)
 			e->cdw12 |= NVME_FUA;
-		return prps_fill(q, cid, cmd, e);
+		prps_fill(q, cid, cmd, e);
+		break;
 	case BLOCK_ZERO:
 		e->opcode = NVME_WRITE_ZEROES;
 		blocks_fill(cmd, ns->shift, e);
 		if (cmd->flags & BLOCK_F_UNMAP)
 			e->cdw12 |= NVME_DEAC;
-		return 0;
+		break;
 	case BLOCK_DISCARD:
 		e->opcode = NVME_DSM;
 		range_fill(q, cid, cmd, ns->shift, e);
-		return 0;
+		break;
 	default:
 		e->opcode = NVME_FLUSH;
-		return 0;
+		break;
 	}
 }
 
@@ -102,20 +98,16 @@ static int nvme_cmd_submit(void *drv, struct block_cmd *cmd)
 	const struct nvme_ns *ns = drv;
 	struct nvme_queue *q = &ns->c->io[this_cpu()->id % ns->c->io_count];
 	uint64_t flags = spin_lock_irqsave(&q->lock);
-	int cid = nvme_slot_take(q), err = -RAY_EAGAIN;
+	int cid = nvme_slot_take(q);
 	struct nvme_sqe e;
 
 	if (likely(cid >= 0)) {
-		err = entry_fill(q, ns, (uint16_t)cid, cmd, &e);
-		if (likely(!err)) {
-			q->slot[cid].cmd = cmd;
-			nvme_submit(q, &e);
-		} else {
-			nvme_slot_give(q, (uint16_t)cid);
-		}
+		entry_fill(q, ns, (uint16_t)cid, cmd, &e);
+		q->slot[cid].cmd = cmd;
+		nvme_submit(q, &e);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
-	return err ? -RAY_EAGAIN : 0;
+	return cid < 0 ? -RAY_EAGAIN : 0;
 }
 
 /* A 128-bit counter, as far as 64 bits go. */

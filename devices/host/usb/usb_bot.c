@@ -26,11 +26,11 @@ struct usb_seg bot_piece(const struct stick *s, const void *member, uint32_t len
 	return (struct usb_seg){.addr = {s->mem.addr.v + off}, .len = len};
 }
 
-static int bulk(struct stick *s, bool in, const struct usb_seg *seg, uint32_t count, uint32_t len,
-		unsigned int ms, uint32_t *got)
+/* One piece, to or from the stick. */
+static int piece_move(struct stick *s, uint8_t ep, struct usb_seg seg, unsigned int ms,
+		      uint32_t *got)
 {
-	struct usb_xfer x = {.dev = s->usb, .ep = in ? s->in : s->out, .seg = seg,
-			     .seg_count = count, .len = len};
+	struct usb_xfer x = {.dev = s->usb, .ep = ep, .seg = &seg, .seg_count = 1, .len = seg.len};
 	int err = usb_wait(&x, ms);
 
 	*got = x.got;
@@ -53,23 +53,26 @@ static void cbw_fill(struct stick *s, const struct bot_cmd *c)
 
 static int command_phase(struct stick *s, const struct bot_cmd *c)
 {
-	struct usb_seg seg = bot_piece(s, bot_shared(s)->cbw, BOT_CBW_LEN);
 	uint32_t got;
 
 	cbw_fill(s, c);
-	return bulk(s, false, &seg, 1, BOT_CBW_LEN, COMMAND_MS, &got);
+	return piece_move(s, s->out, bot_piece(s, bot_shared(s)->cbw, BOT_CBW_LEN), COMMAND_MS,
+			  &got);
 }
 
 /* A stall ends the data early; the status comes all the same (6.7.2, 6.7.3). */
 static int data_phase(struct stick *s, const struct bot_cmd *c, uint32_t *got)
 {
+	struct usb_xfer x = {.dev = s->usb, .ep = c->in ? s->in : s->out, .seg = c->seg,
+			     .seg_count = c->seg_count, .len = c->len};
 	int err;
 
 	*got = 0;
 	if (c->len == 0)
 		return 0;
-	err = bulk(s, c->in, c->seg, c->seg_count, c->len, DATA_MS, got);
-	return err == -RAY_EPROTO ? usb_ep_reset(s->usb, c->in ? s->in : s->out) : err;
+	err = usb_wait(&x, DATA_MS);
+	*got = x.got;
+	return err == -RAY_EPROTO ? usb_ep_reset(s->usb, x.ep) : err;
 }
 
 /* Valid and meaningful, 6.3. Returns: its status, -RAY_EPROTO. */
@@ -91,13 +94,13 @@ static int status_phase(struct stick *s, const struct bot_cmd *c, uint32_t *got)
 {
 	struct usb_seg seg = bot_piece(s, bot_shared(s)->csw, BOT_CSW_LEN);
 	uint32_t len;
-	int err = bulk(s, true, &seg, 1, BOT_CSW_LEN, STATUS_MS, &len);
+	int err = piece_move(s, s->in, seg, STATUS_MS, &len);
 
 	/* Figure 2: a stall once. */
 	if (err == -RAY_EPROTO) {
 		err = usb_ep_reset(s->usb, s->in);
 		if (!err)
-			err = bulk(s, true, &seg, 1, BOT_CSW_LEN, STATUS_MS, &len);
+			err = piece_move(s, s->in, seg, STATUS_MS, &len);
 	}
 	return err ? err : csw_take(s, c, len, got);
 }

@@ -19,14 +19,24 @@ extern const struct usb_driver *const __stop_rayos_usb_drivers[];
 
 /* --- descriptors --- */
 
-static int desc_get(struct usb_dev *d, enum usb_desc_type type, uint8_t index, uint16_t lang,
-		    void *buf, uint16_t len, uint32_t *got)
+static int desc_get(struct usb_dev *d, enum usb_desc_type type, void *buf, uint16_t len,
+		    uint32_t *got)
 {
 	struct usb_setup s = {.type = USB_REQ_IN, .request = USB_GET_DESCRIPTOR,
-			      .value = (uint16_t)((unsigned int)type << 8 | index),
-			      .index = lang, .length = len};
+			      .value = (uint16_t)((unsigned int)type << 8), .length = len};
 
 	return usb_control(d, &s, buf, got);
+}
+
+/* @index  0: which languages there are */
+static uint32_t string_get(struct usb_dev *d, uint8_t index, uint16_t lang, uint8_t *p)
+{
+	struct usb_setup s = {.type = USB_REQ_IN, .request = USB_GET_DESCRIPTOR,
+			      .value = (uint16_t)(USB_DESC_STRING << 8 | index), .index = lang,
+			      .length = STRING_LEN};
+	uint32_t got = 0;
+
+	return usb_control(d, &s, p, &got) ? 0 : got;
 }
 
 /* The first 8 bytes fit into any packet; they say how long the others may be. */
@@ -34,7 +44,7 @@ static int packet0_learn(struct usb_dev *d)
 {
 	uint8_t head[8];
 	uint16_t bytes;
-	int err = desc_get(d, USB_DESC_DEVICE, 0, 0, head, sizeof(head), NULL);
+	int err = desc_get(d, USB_DESC_DEVICE, head, sizeof(head), NULL);
 
 	if (err)
 		return err;
@@ -56,7 +66,7 @@ static int packet0_learn(struct usb_dev *d)
 static int ident_learn(struct usb_dev *d)
 {
 	uint8_t p[USB_DEVICE_LEN];
-	int err = desc_get(d, USB_DESC_DEVICE, 0, 0, p, sizeof(p), NULL);
+	int err = desc_get(d, USB_DESC_DEVICE, p, sizeof(p), NULL);
 
 	return err ? err : usb_ident_take(p, &d->ident);
 }
@@ -66,7 +76,7 @@ static int config_learn(struct usb_dev *d)
 	uint8_t head[USB_HEADER_LEN], *all;
 	uint16_t len;
 	uint32_t got = 0;
-	int err = desc_get(d, USB_DESC_CONFIG, 0, 0, head, sizeof(head), NULL);
+	int err = desc_get(d, USB_DESC_CONFIG, head, sizeof(head), NULL);
 
 	if (err)
 		return err;
@@ -76,7 +86,7 @@ static int config_learn(struct usb_dev *d)
 	all = kzalloc(len, MEM_DRIVER);
 	if (!all)
 		return -RAY_ENOMEM;
-	err = desc_get(d, USB_DESC_CONFIG, 0, 0, all, len, &got);
+	err = desc_get(d, USB_DESC_CONFIG, all, len, &got);
 	if (!err)
 		err = usb_config_take(all, got, &d->config);
 	kfree(all);
@@ -86,20 +96,18 @@ static int config_learn(struct usb_dev *d)
 static void text_learn(struct usb_dev *d, uint8_t index, uint16_t lang, char out[USB_TEXT_LEN])
 {
 	uint8_t p[STRING_LEN];
-	uint32_t got = 0;
 
-	if (index != 0 && desc_get(d, USB_DESC_STRING, index, lang, p, sizeof(p), &got) == 0)
-		usb_text_take(p, got, out);
+	if (index != 0)
+		usb_text_take(p, string_get(d, index, lang, p), out);
 }
 
 /* In the first language it has; text is for people alone: none is no error. */
 static void texts_learn(struct usb_dev *d)
 {
 	uint8_t langs[STRING_LEN];
-	uint32_t got = 0;
 	uint16_t lang;
 
-	if (desc_get(d, USB_DESC_STRING, 0, 0, langs, sizeof(langs), &got) != 0 || got < 4)
+	if (string_get(d, 0, 0, langs) < 4)
 		return;
 	lang = load16(langs + 2);
 	text_learn(d, d->ident.text_maker, lang, d->maker);

@@ -17,7 +17,7 @@ static int disk_publish(struct stick_disk *d)
 {
 	struct block_init init = {
 		.prefix = "usb", .letter = true, .ident = d->unit.ident, .ops = &stick_block_ops,
-		.drv = d, .depth = 1, .timeout_ms = TIMEOUT_MS,
+		.drv = d, .pci = d->stick->usb->bus->pci, .depth = 1, .timeout_ms = TIMEOUT_MS,
 		.limits = {.bytes_max = BYTES_MAX, .segs_max = BOT_SEGS,
 			   .dma_max = d->stick->usb->bus->dma_max},
 	};

@@ -45,27 +45,6 @@ int stick_exec(void *ctx, struct scsi_exec *x)
 
 /* --- the block layer's commands --- */
 
-static void data_unmap(struct stick *s, const struct block_cmd *cmd, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		dma_unmap(s->usb->bus->pci, s->seg[i].addr, cmd->seg[i].len);
-}
-
-static int data_map(struct stick *s, const struct block_cmd *cmd)
-{
-	for (uint32_t i = 0; i < cmd->seg_count; i++) {
-		int err = dma_map(s->usb->bus->pci, cmd->seg[i].addr, cmd->seg[i].len, DMA_BOTH,
-				  s->usb->bus->dma_max, &s->seg[i].addr);
-
-		if (err) {
-			data_unmap(s, cmd, i);
-			return err;
-		}
-		s->seg[i].len = cmd->seg[i].len;
-	}
-	return 0;
-}
-
 static int run(struct stick *s, const struct stick_disk *d, struct bot_cmd *c)
 {
 	uint32_t got, sense_len;
@@ -86,13 +65,12 @@ static int command_do(struct stick *s, const struct stick_disk *d, const struct 
 	bool data = cmd->op == BLOCK_READ || cmd->op == BLOCK_WRITE;
 	uint8_t cdb[SCSI_CDB_MAX];
 	struct bot_cmd c = {.lun = d->lun, .cdb = cdb, .in = cmd->op == BLOCK_READ, .seg = s->seg};
-	int err;
 
 	c.cdb_len = scsi_cdb_fill(&d->unit, cmd, cdb, bot_shared(s)->param);
 	if (data) {
-		err = data_map(s, cmd);
-		if (err)
-			return err;
+		for (uint32_t i = 0; i < cmd->seg_count; i++)
+			s->seg[i] = (struct usb_seg){.addr = {cmd->seg[i].addr.v},
+						     .len = cmd->seg[i].len};
 		c.seg_count = cmd->seg_count;
 		c.len = (uint32_t)cmd->len;
 	} else if (cmd->op != BLOCK_FLUSH) {
@@ -102,10 +80,7 @@ static int command_do(struct stick *s, const struct stick_disk *d, const struct 
 				    bot_piece(s, bot_shared(s)->param, c.len) :
 				    bot_piece(s, bot_shared(s)->zeros, c.len);
 	}
-	err = run(s, d, &c);
-	if (data)
-		data_unmap(s, cmd, cmd->seg_count);
-	return err;
+	return run(s, d, &c);
 }
 
 /* --- the thread --- */

@@ -60,14 +60,14 @@ static uint32_t type_of(enum block_op op)
 	return types[op];
 }
 
-/* The request's descriptors. Returns: how many, or an error. Pre: the ring's lock. */
-static int request_fill(struct hvio_ioq *q, uint16_t slot, const struct block_cmd *cmd, void *ctx)
+/* The request's descriptors. Returns: how many. Pre: the ring's lock. */
+static uint16_t request_fill(struct hvio_ioq *q, uint16_t slot, const struct block_cmd *cmd,
+			     void *ctx)
 {
 	struct around *a = (struct around *)q->around.va + slot;
 	uint64_t at = q->around.addr.v + slot * sizeof(*a);
 	struct hvio_desc *d = hvio_slot_descs(&q->ring, slot);
 	uint16_t n = 0;
-	int err;
 
 	(void)ctx;
 	a->status = STATUS_NONE;
@@ -75,9 +75,7 @@ static int request_fill(struct hvio_ioq *q, uint16_t slot, const struct block_cm
 	hvio_desc_fill(&d[n++], at + offsetof(struct around, header), sizeof(a->header), false);
 	if (cmd->op == BLOCK_READ || cmd->op == BLOCK_WRITE) {
 		a->header.sector = cmd->off / VBLK_SECTOR;
-		err = hvio_data_fill(q, cmd, d, &n);
-		if (err)
-			return err;
+		hvio_data_fill(cmd, d, &n);
 	} else if (cmd->op != BLOCK_FLUSH) {
 		a->range = (struct vblk_range){
 			.sector = cmd->off / VBLK_SECTOR,
@@ -232,7 +230,7 @@ static int limits_take(const struct vblk_host *b, struct block_limits *l)
 
 static int publish(struct vblk_host *b)
 {
-	struct block_init init = {.prefix = "vd", .letter = true, .ops = &blk_ops, .drv = b,
+	struct block_init init = {.prefix = "vd", .letter = true, .ops = &blk_ops, .drv = b, .pci = b->io.v.pci,
 				  .depth = b->io.queue_count * b->io.queue[0].ring.slots,
 				  .ident = {.driver = "virtio-blk", .model = "virtio disk"}};
 	uint64_t sectors = hvio_config64(&b->io.v, VBLK_CFG_CAPACITY);

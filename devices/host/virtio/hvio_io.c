@@ -135,19 +135,16 @@ int hvio_io_submit(struct hvio_io *io, struct block_cmd *cmd, hvio_io_fill_fn fi
 {
 	struct hvio_ioq *q = &io->queue[this_cpu()->id % io->queue_count];
 	uint64_t flags = spin_lock_irqsave(&q->ring.lock);
-	int slot = hvio_slot_take(&q->ring), n = -RAY_EAGAIN;
+	int slot = hvio_slot_take(&q->ring);
 
 	if (likely(slot >= 0)) {
-		n = fill(q, (uint16_t)slot, cmd, ctx);
-		if (likely(n > 0)) {
-			q->cmd[slot] = cmd;
-			hvio_submit(&q->ring, (uint16_t)slot, (uint16_t)n);
-		} else {
-			hvio_slot_give(&q->ring, (uint16_t)slot);
-		}
+		uint16_t n = fill(q, (uint16_t)slot, cmd, ctx);
+
+		q->cmd[slot] = cmd;
+		hvio_submit(&q->ring, (uint16_t)slot, n);
 	}
 	spin_unlock_irqrestore(&q->ring.lock, flags);
-	return n > 0 ? 0 : -RAY_EAGAIN;
+	return slot < 0 ? -RAY_EAGAIN : 0;
 }
 
 struct block_cmd *hvio_io_take(struct hvio_ioq *q, uint16_t slot)
@@ -167,17 +164,9 @@ void hvio_desc_fill(struct hvio_desc *d, uint64_t addr, uint32_t len, bool write
 				.flags = write ? VIRTIO_DESC_WRITE : 0};
 }
 
-int hvio_data_fill(const struct hvio_ioq *q, const struct block_cmd *cmd, struct hvio_desc *d,
-		   uint16_t *n)
+void hvio_data_fill(const struct block_cmd *cmd, struct hvio_desc *d, uint16_t *n)
 {
-	for (uint32_t i = 0; i < cmd->seg_count; i++) {
-		dma_addr_t at;
-		int err = dma_map(q->ring.v->pci, cmd->seg[i].addr, cmd->seg[i].len, DMA_BOTH,
-				  UINT64_MAX, &at);
-
-		if (err)
-			return err;
-		hvio_desc_fill(&d[(*n)++], at.v, cmd->seg[i].len, cmd->op == BLOCK_READ);
-	}
-	return 0;
+	for (uint32_t i = 0; i < cmd->seg_count; i++)
+		hvio_desc_fill(&d[(*n)++], cmd->seg[i].addr.v, cmd->seg[i].len,
+			       cmd->op == BLOCK_READ);
 }

@@ -67,18 +67,17 @@ void hvio_io_stop(struct hvio_io *io);
 
 /**
  * The descriptors of a command in slot @slot: hvio_slot_descs(), what stands around in q->around.
- * Returns: how many, -RAY_EAGAIN. Context: the ring's lock is held.
+ * Returns: how many. Context: the ring's lock is held.
  */
-typedef int (*hvio_io_fill_fn)(struct hvio_ioq *q, uint16_t slot, const struct block_cmd *cmd,
-			       void *ctx);
+typedef uint16_t (*hvio_io_fill_fn)(struct hvio_ioq *q, uint16_t slot,
+				    const struct block_cmd *cmd, void *ctx);
 /** struct block_ops' submit(): by the queue of this CPU. 0, -RAY_EAGAIN. */
 int hvio_io_submit(struct hvio_io *io, struct block_cmd *cmd, hvio_io_fill_fn fill, void *ctx);
 /** The command of a slot that was used; its memory is another's from then on. NULL: the driver's own. */
 struct block_cmd *hvio_io_take(struct hvio_ioq *q, uint16_t slot);
 
 void hvio_desc_fill(struct hvio_desc *d, uint64_t addr, uint32_t len, bool write);
-/** Descriptors for a command's memory, from d[*n] on. Pre: the ring's lock. 0, -RAY_EAGAIN. */
-int __must_check hvio_data_fill(const struct hvio_ioq *q, const struct block_cmd *cmd,
-				struct hvio_desc *d, uint16_t *n);
+/** Descriptors for a command's memory, from d[*n] on. */
+void hvio_data_fill(const struct block_cmd *cmd, struct hvio_desc *d, uint16_t *n);
 
 #endif

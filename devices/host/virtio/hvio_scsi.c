@@ -27,7 +27,7 @@ static int disk_publish(struct vscsi_disk *d)
 	uint32_t depth = s->io.queue_count * s->io.queue[0].ring.slots;
 	uint64_t most = (uint64_t)hvio_config32(v, VSCSI_CFG_MAX_SECTORS) * 512;
 	struct block_init init = {
-		.prefix = "sd", .letter = true, .ops = &vscsi_ops, .drv = d,
+		.prefix = "sd", .letter = true, .ops = &vscsi_ops, .drv = d, .pci = s->io.v.pci,
 		.depth = MIN(depth, MAX(hvio_config32(v, VSCSI_CFG_CMD_PER_LUN), 1u)),
 		.ident = d->unit.ident,
 		.limits = {.bytes_max = (uint32_t)MIN(most ? most : BYTES_MAX, (uint64_t)BYTES_MAX),

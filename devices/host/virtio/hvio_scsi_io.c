@@ -55,19 +55,19 @@ static uint64_t around_addr(const struct hvio_ioq *q, uint16_t slot, size_t off)
 }
 
 /* What the device reads comes before what it writes (2.7.4.2). */
-static int request_fill(struct hvio_ioq *q, uint16_t slot, const struct block_cmd *cmd, void *ctx)
+static uint16_t request_fill(struct hvio_ioq *q, uint16_t slot, const struct block_cmd *cmd,
+			     void *ctx)
 {
 	const struct vscsi_disk *d = ctx;
 	struct around *a = around_begin(q, slot, d->target, d->lun);
 	struct hvio_desc *desc = hvio_slot_descs(&q->ring, slot);
 	uint16_t n = 0;
-	int err = 0;
 
 	scsi_cdb_fill(&d->unit, cmd, a->request.cdb, a->param);
 	hvio_desc_fill(&desc[n++], around_addr(q, slot, offsetof(struct around, request)),
 		       sizeof(a->request), false);
 	if (cmd->op == BLOCK_WRITE)
-		err = hvio_data_fill(q, cmd, desc, &n);
+		hvio_data_fill(cmd, desc, &n);
 	else if (cmd->op == BLOCK_DISCARD)
 		hvio_desc_fill(&desc[n++], around_addr(q, slot, offsetof(struct around, param)),
 			       SCSI_PARAM_LEN, false);
@@ -75,9 +75,9 @@ static int request_fill(struct hvio_ioq *q, uint16_t slot, const struct block_cm
 		hvio_desc_fill(&desc[n++], d->host->zeros.addr.v, d->unit.logical, false);
 	hvio_desc_fill(&desc[n++], around_addr(q, slot, offsetof(struct around, response)),
 		       sizeof(a->response), true);
-	if (!err && cmd->op == BLOCK_READ)
-		err = hvio_data_fill(q, cmd, desc, &n);
-	return err ? err : n;
+	if (cmd->op == BLOCK_READ)
+		hvio_data_fill(cmd, desc, &n);
+	return n;
 }
 
 static int disk_submit(void *drv, struct block_cmd *cmd)
