@@ -5,7 +5,6 @@
  */
 #define LOG_TAG "init"
 #include "kernel/acpi/tables.h"
-#include "devices/host/ps2/ps2.h"
 #include "devices/virt/platform.h"
 #include "hv/hv.h"
 #include "hv/vm_power.h"
@@ -19,6 +18,7 @@
 #include "kernel/bootinfo.h"
 #include "kernel/conf.h"
 #include "kernel/console.h"
+#include "kernel/device/device.h"
 #include "kernel/fb/fb.h"
 #include "kernel/iommu/iommu.h"
 #include "kernel/irq/irq.h"
@@ -190,8 +190,9 @@ static const struct init_step steps[] = {
 	{ "disks", block_init, true },
 	{ "pci", pci_init, false },
 	{ "iommu", iommu_init, false },
-	{ "drivers", pci_bind, false },
-	{ "keyboard", ps2_init, false },
+	{ "drivers", drivers_init, false },
+	{ "devices", pci_bind, false },
+	{ "devices no bus finds", platform_probe, false },
 	{ "power", init_power, false },
 	{ "partitions", block_settle, false },
 	{ "stores", store_init, false },

@@ -211,6 +211,7 @@ unsigned int block_fault_list(struct block_dev *dev, struct block_fault out[BLOC
 
 struct block_queue;
 struct block_room;
+struct device;
 struct pci_dev;
 
 /* One command of a device: within its limits, ready to be given to it. A long request may need
@@ -261,6 +262,7 @@ struct block_init {
 	const struct block_ops *ops;
 	void *drv;
 	struct pci_dev *pci; /* what moves the data: commands' pieces are mapped for it */
+	struct device *parent; /* it hangs on; NULL: on pci */
 	unsigned int depth;  /* commands it takes at once */
 	uint32_t timeout_ms; /* 0: 30 s */
 };
@@ -289,6 +291,14 @@ void block_cmd_done(struct block_cmd *c, int err);
  * another reason. Context: any but NMI, no lock that submit() takes.
  */
 void block_room(struct block_dev *dev);
+
+/**
+ * Nothing is given to a disk any more until block_resume(), requests wait; what was written is
+ * flushed, what was given has ended. 0, -RAY_ETIMEDOUT, errors of block_flush(): it goes on.
+ * Context: thread.
+ */
+int __must_check block_suspend(struct block_dev *dev);
+void block_resume(struct block_dev *dev);
 
 /** Text of fixed length that a device says of itself, filled up with spaces: what prints of it. */
 void block_text_take(char *out, size_t out_len, const uint8_t *p, size_t len);

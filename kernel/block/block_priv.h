@@ -9,6 +9,7 @@
 #define RAYOS_KERNEL_BLOCK_BLOCK_PRIV_H
 
 #include "kernel/block/block.h"
+#include "kernel/device/device.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/sched/wait.h"
 #include "kernel/time/time.h"
@@ -17,6 +18,7 @@ struct thread;
 
 struct block_dev {
 	struct list_head node;     /* of the registry, by name */
+	struct device dev;
 	struct block_ident ident;
 	struct block_limits limits;
 	struct block_queue *queue; /* its disk's */
@@ -73,6 +75,10 @@ struct block_queue {
 #define BLOCK_TODO_TROUBLE BIT(0)
 #define BLOCK_TODO_QUIT    BIT(1)
 #define BLOCK_TODO_FAULT   BIT(2)
+
+/* tree.c: its place among the host's devices */
+void block_tree_enter(struct block_dev *dev, struct device *parent);
+void block_tree_leave(struct block_dev *dev);
 
 /* dev.c */
 extern struct mutex block_list;

@@ -13,6 +13,7 @@
 #include "kernel/marker.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/page.h"
+#include "kernel/pci/pci.h"
 #include "kernel/panic.h"
 
 #define NUMBERS_MAX 1000u
@@ -150,6 +151,7 @@ void block_register(struct block_dev *dev)
 
 void block_deregister(struct block_dev *dev)
 {
+	block_tree_leave(dev);
 	mutex_lock(&block_list);
 	list_del(&dev->node);
 	mutex_unlock(&block_list);
@@ -338,6 +340,7 @@ int block_publish(const struct block_init *init, struct block_dev **out)
 	}
 	marker_print(MARKER_BLOCK_ATTACHED, "disk=%s driver=%s bytes=%lu", dev->ident.name,
 		     dev->ident.driver, (unsigned long)dev->ident.size);
+	block_tree_enter(dev, init->parent ? init->parent : init->pci ? &init->pci->dev : NULL);
 	block_scan_start(dev->queue);
 	*out = dev;
 	return 0;

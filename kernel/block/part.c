@@ -104,11 +104,13 @@ void block_parts_scan(struct block_dev *whole)
 	for (unsigned int i = 0; !err && i < gpt->count; i++) {
 		struct block_dev *dev = part_create(whole, &gpt->part[i]);
 
-		if (dev)
+		if (dev) {
 			block_register(dev);
-		else
-			log_warn("partition left out: %s disk=%s number=%u",
-				 ray_strerror(-RAY_ENOMEM), whole->ident.name, gpt->part[i].number);
+			block_tree_enter(dev, &whole->dev);
+			continue;
+		}
+		log_warn("partition left out: %s disk=%s number=%u", ray_strerror(-RAY_ENOMEM),
+			 whole->ident.name, gpt->part[i].number);
 	}
 	kfree(gpt);
 }

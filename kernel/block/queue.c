@@ -443,6 +443,39 @@ void block_queue_go(struct block_queue *q)
 	run(q, flags);
 }
 
+static bool idle(struct block_queue *q)
+{
+	uint64_t flags = spin_lock_irqsave(&q->lock);
+	bool none = list_empty(&q->flying);
+
+	spin_unlock_irqrestore(&q->lock, flags);
+	return none;
+}
+
+int block_suspend(struct block_dev *dev)
+{
+	struct block_queue *q = dev->queue;
+	uint64_t end = time_now() + q->timeout_ns;
+	int err = block_flush(dev);
+
+	if (err)
+		return err;
+	block_queue_stop(q);
+	while (!idle(q)) {
+		if (time_now() >= end) {
+			block_queue_go(q);
+			return -RAY_ETIMEDOUT;
+		}
+		thread_sleep_until(time_now() + GIVING_WAIT_NS);
+	}
+	return 0;
+}
+
+void block_resume(struct block_dev *dev)
+{
+	block_queue_go(dev->queue);
+}
+
 void block_room(struct block_dev *dev)
 {
 	struct block_queue *q = dev->queue;

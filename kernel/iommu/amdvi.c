@@ -320,4 +320,4 @@ static int enable(void)
 }
 
 const struct iommu_platform amdvi_platform = {
-	.find = find, .unit_of = unit_of, .regions = regions, .enable = enable};
+	.name = "amd-vi", .find = find, .unit_of = unit_of, .regions = regions, .enable = enable};

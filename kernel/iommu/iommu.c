@@ -236,9 +236,7 @@ static int start(const struct iommu_platform *p)
 	if (err)
 		return err;
 	dma_ops_set(&ops);
-	marker_print(MARKER_IOMMU_ON, "kind=%s units=%u",
-		     list_first_entry(&iommu_units, struct iommu_unit, node)->ops->name,
-		     unit_count);
+	marker_print(MARKER_IOMMU_ON, "kind=%s units=%u", p->name, unit_count);
 	return 0;
 }
 

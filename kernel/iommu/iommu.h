@@ -67,6 +67,7 @@ struct iommu_domain {
 
 /** Firmware's tables as they describe the machine; one of the two kinds there are. */
 struct iommu_platform {
+	const char *name;
 	/** Find units and register them with iommu_unit_add(). 0, -RAY_ENODEV (there are none). */
 	int (*find)(void);
 	/** The unit a device is behind, NULL: none. *alias: in whose name it asks. */

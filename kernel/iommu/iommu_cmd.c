@@ -57,7 +57,7 @@ static int devices_print(struct cmd_ctx *ctx)
 				continue;
 			table_fmt(&t, "%02x:%02x.%x", PCI_BUS(d->bdf), PCI_DEV(d->bdf),
 				  PCI_FN(d->bdf));
-			table_str(&t, d->driver ? d->driver->name : "-");
+			table_str(&t, d->driver ? d->driver->base.id : "-");
 			table_u64(&t, dom->unit->number);
 			table_u64(&t, dom->maps);
 			table_u64(&t, dom->flushes);

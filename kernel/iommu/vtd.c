@@ -318,4 +318,4 @@ static int enable(void)
 }
 
 const struct iommu_platform vtd_platform = {
-	.find = find, .unit_of = unit_of, .regions = regions, .enable = enable};
+	.name = "vt-d", .find = find, .unit_of = unit_of, .regions = regions, .enable = enable};

@@ -46,9 +46,12 @@ static bool driver_try(const struct pci_driver *drv, struct pci_dev *d)
 	err = dma_attach(d);
 	if (!err)
 		err = drv->probe(d);
-	if (err == 0)
+	if (err == 0) {
+		d->dev.cls = drv->base.cls;
+		device_driver_set(&d->dev, &drv->base);
 		return true;
-	log_warn("%s refused a device: %s dev=%02x:%02x.%x id=%04x:%04x", drv->name,
+	}
+	log_warn("%s refused a device: %s dev=%02x:%02x.%x id=%04x:%04x", drv->base.id,
 		 ray_strerror(err), PCI_BUS(d->bdf), PCI_DEV(d->bdf), PCI_FN(d->bdf), d->vendor,
 		 d->device);
 	/* Whatever probe left behind, the device keeps off memory. */
@@ -59,17 +62,45 @@ static bool driver_try(const struct pci_driver *drv, struct pci_dev *d)
 	return false;
 }
 
+/* The best that matches and was not tried; those of one priority stand as they were linked. */
+static const struct pci_driver *const *candidate(const struct pci_dev *d,
+						 const struct pci_driver *const *last)
+{
+	const struct pci_driver *const *best = NULL;
+
+	for (const struct pci_driver *const *p = __start_rayos_pci_drivers;
+	     p < __stop_rayos_pci_drivers; p++) {
+		uint8_t prio = (*p)->base.priority;
+
+		if (!driver_matches(*p, d) ||
+		    (last && (prio > (*last)->base.priority ||
+			      (prio == (*last)->base.priority && p <= last))))
+			continue;
+		if (!best || prio > (*best)->base.priority)
+			best = p;
+	}
+	return best;
+}
+
+int pci_driver_bind(struct pci_dev *d)
+{
+	const struct pci_driver *const *p = NULL;
+
+	while ((p = candidate(d, p)) != NULL) {
+		if (driver_try(*p, d))
+			return 0;
+	}
+	return -RAY_ENODEV;
+}
+
 unsigned int pci_drivers_bind(struct list_head *devices)
 {
 	unsigned int bound = 0;
 	struct pci_dev *d;
 
 	list_for_each_entry(d, devices, node) {
-		for (const struct pci_driver *const *p = __start_rayos_pci_drivers;
-		     !d->driver && p < __stop_rayos_pci_drivers; p++) {
-			if (driver_matches(*p, d) && driver_try(*p, d))
-				bound++;
-		}
+		if (!d->driver && pci_driver_bind(d) == 0)
+			bound++;
 	}
 	return bound;
 }

@@ -10,6 +10,7 @@ int pci_init(void)
 {
 	const struct pci_access *ecam = pci_ecam_init();
 	struct pci_scan_stats st;
+	struct pci_dev *d;
 	int err;
 
 	if (ecam)
@@ -17,6 +18,9 @@ int pci_init(void)
 	err = pci_scan(access, ecam ? pci_ecam_bus_last() : 0, &pci_devices, &st);
 	if (err)
 		return err;
+	pci_tree_init();
+	pci_for_each (d)
+		pci_tree_enter(d);
 	log_info("devices found: count=%u buses=%u broken=%u access=%s", st.devices, st.buses,
 		 st.broken, access->name);
 	return 0;

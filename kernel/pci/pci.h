@@ -10,6 +10,7 @@
 #ifndef RAYOS_KERNEL_PCI_PCI_H
 #define RAYOS_KERNEL_PCI_PCI_H
 
+#include "kernel/device/device.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
@@ -44,6 +45,7 @@ struct pci_driver;
 
 struct pci_dev {
 	struct list_head node;
+	struct device dev;
 	const struct pci_access *acc;
 	struct pci_dev *parent; /* the bridge above; NULL on a root bus */
 	pci_bdf_t bdf;
@@ -162,7 +164,7 @@ struct pci_match {
 	{ .vendor = PCI_ANY, .device = PCI_ANY, .class_code = (code), .class_mask = (mask) }
 
 struct pci_driver {
-	const char *name;
+	struct driver base; /* id, cls, priority */
 	const struct pci_match *match;
 	size_t match_count;
 	/**
@@ -172,12 +174,20 @@ struct pci_driver {
 	int (*probe)(struct pci_dev *d);
 	/** Stop the device and free what probe took. */
 	void (*remove)(struct pci_dev *d);
+	/**
+	 * Let it stand still: what was begun has ended, what was written is kept, it reaches no
+	 * memory. NULL: it cannot. 0, or an error, and it goes on. Context: thread.
+	 */
+	int (*suspend)(struct pci_dev *d);
+	/** The same device goes on, from its reset. 0, or an error: it has failed. */
+	int (*resume)(struct pci_dev *d);
 };
 
-/* Order-free: exactly one driver must match a device, the first that takes it has it. */
+/* Order-free: of those that match, the one of the highest priority that takes a device has it. */
 #define PCI_DRIVER(ident, ...)                                                                   \
 	static const struct pci_driver pci_driver_##ident = { __VA_ARGS__ };                     \
 	static const struct pci_driver *const pci_driver_ptr_##ident                             \
-		__attribute__((used, section("rayos_pci_drivers"))) = &pci_driver_##ident
+		__attribute__((used, section("rayos_pci_drivers"))) = &pci_driver_##ident;       \
+	DRIVER_REGISTER(pci_##ident, pci_driver_##ident.base)
 
 #endif

@@ -27,7 +27,7 @@ static void list_print(struct cmd_ctx *ctx)
 				  PCI_FN(d->bdf));
 			table_fmt(&t, "%04x:%04x", d->vendor, d->device);
 			table_fmt(&t, "%06x", d->class_code);
-			table_str(&t, d->driver ? d->driver->name : "-");
+			table_str(&t, d->driver ? d->driver->base.id : "-");
 			table_str(&t, irq_text(d));
 			table_str(&t, pci_vendor_name(d->vendor));
 			table_str(&t, pci_class_name(d->class_code));
@@ -78,7 +78,7 @@ static void detail_print(struct cmd_ctx *ctx, const struct pci_dev *d)
 		   PCI_DEV(d->bdf), PCI_FN(d->bdf), pci_vendor_name(d->vendor),
 		   pci_class_name(d->class_code), d->vendor, d->device, d->revision);
 	cmd_printf(ctx, "  subsystem %04x:%04x, driver %s, interrupts %s\n", d->sub_vendor,
-		   d->sub_device, d->driver ? d->driver->name : "none", irq_text(d));
+		   d->sub_device, d->driver ? d->driver->base.id : "none", irq_text(d));
 	cmd_printf(ctx, "  command %04x: ports %s, memory %s, bus mastering %s\n", cmd,
 		   cmd & PCI_COMMAND_IO ? "on" : "off", cmd & PCI_COMMAND_MEM ? "on" : "off",
 		   cmd & PCI_COMMAND_MASTER ? "on" : "off");
@@ -109,7 +109,7 @@ static void detail_json(struct cmd_ctx *ctx, const struct pci_dev *d)
 	json_hex(&j, "vendor", d->vendor);
 	json_hex(&j, "device", d->device);
 	json_hex(&j, "class", d->class_code);
-	json_str(&j, "driver", d->driver ? d->driver->name : NULL);
+	json_str(&j, "driver", d->driver ? d->driver->base.id : NULL);
 	json_bool(&j, "bus_master", (pci_read16(d, PCI_COMMAND) & PCI_COMMAND_MASTER) != 0);
 	json_array(&j, "bars");
 	for (unsigned int i = 0; i < PCI_BARS_MAX; i++) {

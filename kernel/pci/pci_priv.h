@@ -69,4 +69,13 @@ const char *pci_cap_name(const struct pci_cap *c);
  */
 int __must_check pci_bdf_parse(const char *s, pci_bdf_t *out);
 
+/* driver.c */
+/** Give a device to the best driver that takes it. 0, -RAY_ENODEV. Context: thread. */
+int pci_driver_bind(struct pci_dev *d);
+
+/* tree.c */
+/** The root of all functions among the host's devices; before the first of them. */
+void pci_tree_init(void);
+void pci_tree_enter(struct pci_dev *d);
+
 #endif

@@ -95,6 +95,34 @@ def test_one_disk(shell, show, disk):
     assert info["errors"] == 0 and info["read_ops"] > 0 and info["in_flight"] == 0
 
 
+def controller_of(shell, disk):
+    """The path of the PCI function that a disk hangs on."""
+    rows = shell.listing("device tree")
+    return next(row["device"].rsplit("/", 1)[0] for row in rows
+                if row["device"].endswith("/" + disk))
+
+
+def test_the_tree_of_devices(shell, show):
+    show(shell.ok("device tree"))
+    show(shell.ok("dev drivers"))
+    nvme = controller_of(shell, "nvme0n1")
+    assert re.fullmatch(r"/sys/devices/pci0/[0-9a-f:.]+", nvme)
+    assert shell.ok(f"dev cat {nvme}/driver") == "nvme"
+    assert shell.ok("dev cat /dev/block/nvme0n1p2/size") == str(PART_MIB * MIB)
+    assert shell.run("dev cat /dev/block/sda --json").json["serial"] == "SC-1"
+    names = {row["name"] for row in shell.listing("dev ls /dev/block")}
+    assert {f"{disk}/" for disk in (*DISKS, *DISKS.values())} <= names
+    drivers = {row["driver"]: row["devices"] for row in shell.listing("dev drivers")}
+    assert drivers["nvme"] > 0 and drivers["ps2"] == 1 and drivers["ide"] == 0
+    for command, said in (("dev ls /dev/blocks", "nothing is at '/dev/blocks'"),
+                          ("dev cat /dev/block", "'/dev/block' is a folder"),
+                          ("dev ls /dev/block/sda/size", "is a value"),
+                          ("dev suspend /dev/block/sda", "is no controller"),
+                          (f"dev resume {nvme}", "is active and has a driver")):
+        failed = shell.run(command)
+        assert failed.status and said in failed.text, failed.text
+
+
 def test_a_sector_that_cannot_be_read(shell, show):
     bad = shell.run(f"disk dump {BAD} {BAD_SECTOR * 512} 16")
     show(bad.text)
@@ -185,6 +213,27 @@ def test_rebuilt_in_the_middle(shell, disk):
         assert not guest.problems()
 
 
+@pytest.mark.parametrize("disk", DISKS)
+def test_a_controller_stands_still_and_goes_on(shell, disk):
+    """What a guest asks of its disk waits meanwhile, and none of it is lost."""
+    path = controller_of(shell, disk)
+    with Guest(shell, "linux") as guest:
+        guest.ok(f"mount $(disk {DISKS[disk]}) /mnt")
+        job = guest.spawn(FIO)
+    for _ in range(3):
+        shell.ok(f"dev suspend {path}", 60)
+        before = shell.run(f"disk info {disk} --json").json
+        assert shell.ok(f"dev cat /dev/block/{disk}/state") == "suspended"
+        after = shell.run(f"disk info {disk} --json").json
+        assert after["write_bytes"] == before["write_bytes"]
+        shell.ok(f"dev resume {path}", 60)
+    with Guest(shell, "linux") as guest:
+        done = guest.join(job, FIO_TIMEOUT)
+        assert done.status == 0 and "err= 0" in done.text, done.text
+        guest.ok(f"umount /mnt && e2fsck -fn $(disk {DISKS[disk]})", 300)
+        assert not guest.problems()
+
+
 def test_they_are_free_again(shell, disk_files):
     for disk in DISKS:
         info = shell.run(f"disk info {disk} --json").json
@@ -194,6 +243,14 @@ def test_they_are_free_again(shell, disk_files):
     while any(row["used_by"] != "-" for row in shell.listing("disk list")):
         assert time.monotonic() < deadline, "still in use"
         time.sleep(0.5)
+    # Without its driver a controller's disks are gone; with it they are as they were.
+    for disk in DISKS:
+        path, serial = controller_of(shell, disk), shell.run(f"disk info {disk} --json").json["serial"]
+        shell.ok(f"dev unbind {path} --yes", 60)
+        assert disk not in [row["name"] for row in shell.listing("disk list")]
+        assert shell.ok(f"dev cat {path}/driver") == "none"
+        shell.ok(f"dev bind {path}", 60)
+        assert shell.run(f"disk info {disk} --json").json["serial"] == serial
     shell.machine.stop()
     for disk in DISKS:
         with open(disk_files[disk], "rb") as image:

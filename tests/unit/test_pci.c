@@ -92,7 +92,7 @@ static int test_probe(struct pci_dev *d)
 
 static const struct pci_match test_matches[] = {PCI_MATCH_ID(0x8086, 0x100e),
 						PCI_MATCH_CLASS(0x010802, 0xffffff)};
-PCI_DRIVER(test, .name = "test", .match = test_matches, .match_count = ARRAY_SIZE(test_matches),
+PCI_DRIVER(test, .base = {.id = "test", .bus = "pci"}, .match = test_matches, .match_count = ARRAY_SIZE(test_matches),
 	   .probe = test_probe);
 
 /* ---- helpers ---- */
@@ -448,10 +448,56 @@ static void test_mcfg(void **state)
 
 static int attach_result;
 
+void device_driver_set(struct device *d, const struct driver *driver)
+{
+	d->driver = driver;
+}
+
 int dma_attach(struct pci_dev *d)
 {
 	assert_non_null(d);
 	return attach_result;
+}
+
+static char offered[8];
+static bool best_refuses;
+
+static int worse_probe(struct pci_dev *d)
+{
+	(void)d;
+	strcat(offered, "w");
+	return 0;
+}
+
+static int best_probe(struct pci_dev *d)
+{
+	(void)d;
+	strcat(offered, "b");
+	return best_refuses ? -RAY_ENOSYS : 0;
+}
+
+static const struct pci_match both_match[] = {PCI_MATCH_ID(0x1b36, 0x0099)};
+PCI_DRIVER(worse, .base = {.id = "worse", .bus = "pci", .priority = 1}, .match = both_match,
+	   .match_count = 1, .probe = worse_probe);
+PCI_DRIVER(best, .base = {.id = "best", .bus = "pci", .priority = 2}, .match = both_match,
+	   .match_count = 1, .probe = best_probe);
+
+/* Of two that match, the one of the higher priority has it, or else the other. */
+static void test_priority(void **state)
+{
+	struct fake_fn *f = fake_fn_add(PCI_BDF(0, 1, 0), 0x1b36, 0x0099, 0x020000);
+
+	(void)state;
+	offered[0] = '\0';
+	best_refuses = false;
+	assert_int_equal(scan(0), 0);
+	assert_int_equal(pci_drivers_bind(&pci_devices), 1);
+	assert_string_equal(offered, "b");
+	at(f->bdf)->driver = NULL;
+	best_refuses = true;
+	assert_int_equal(pci_drivers_bind(&pci_devices), 1);
+	assert_string_equal(offered, "bbw");
+	assert_string_equal(at(f->bdf)->driver->base.id, "worse");
 }
 
 /* A device that cannot be confined is left alone. */
@@ -479,7 +525,7 @@ static void test_bind(void **state)
 	assert_int_equal(scan(0), 0);
 	assert_int_equal(pci_drivers_bind(&pci_devices), 2);
 	assert_int_equal(probes, 2);
-	assert_string_equal(at(nic->bdf)->driver->name, "test");
+	assert_string_equal(at(nic->bdf)->driver->base.id, "test");
 	assert_int_equal(nic->cfg[PCI_COMMAND], 7);
 	assert_int_equal(nvme->cfg[PCI_COMMAND], PCI_COMMAND_MASTER);
 	assert_int_equal(other->cfg[PCI_COMMAND] & PCI_COMMAND_MASTER, 0);
@@ -707,6 +753,7 @@ int main(void)
 		T(test_mcfg),
 		T(test_bind),
 		T(test_no_domain),
+		T(test_priority),
 		T(test_probe_fails),
 		T(test_msix),
 		T(test_msix_table_outside_its_bar),

@@ -242,7 +242,38 @@ static void ahci_remove(struct pci_dev *d)
 	ahci_put(h);
 }
 
+/* Nothing is under way any more. */
+static int ahci_suspend(struct pci_dev *d)
+{
+	const struct ahci *h = d->priv;
+	int err = 0;
+
+	for (unsigned int n = 0; !err && n < AHCI_PORTS_MAX; n++) {
+		if (!h->port[n] || !h->port[n]->dev)
+			continue;
+		(void)ahci_port_off(h->port[n]);
+		err = ahci_port_stop(h->port[n]);
+	}
+	return err;
+}
+
+static int ahci_resume(struct pci_dev *d)
+{
+	const struct ahci *h = d->priv;
+	int err = 0;
+
+	for (unsigned int n = 0; n < AHCI_PORTS_MAX; n++) {
+		int e = h->port[n] && h->port[n]->dev ? ahci_port_recover(h->port[n]) : 0;
+
+		err = err ? err : e;
+	}
+	return err;
+}
+
 static const struct pci_match ahci_match[] = {PCI_MATCH_CLASS(0x010601, 0xffffff)};
 
-PCI_DRIVER(ahci, .name = "ahci", .match = ahci_match, .match_count = ARRAY_SIZE(ahci_match),
-	   .probe = ahci_probe, .remove = ahci_remove);
+PCI_DRIVER(ahci,
+	   .base = {.id = "ahci", .bus = "pci", .cls = DEVICE_STORAGE},
+	   .match = ahci_match, .match_count = ARRAY_SIZE(ahci_match),
+	   .probe = ahci_probe, .remove = ahci_remove,
+	   .suspend = ahci_suspend, .resume = ahci_resume);

@@ -241,8 +241,40 @@ static void ide_remove(struct pci_dev *d)
 	ide_put(ide);
 }
 
+static bool in_use(const struct ide_channel *ch)
+{
+	return ch->drive[0].dev || ch->drive[1].dev;
+}
+
+static int ide_suspend(struct pci_dev *d)
+{
+	struct ide *ide = d->priv;
+
+	for (unsigned int n = 0; n < 2; n++) {
+		if (in_use(&ide->channel[n]))
+			ide_channel_off(&ide->channel[n]);
+	}
+	return 0;
+}
+
+static int ide_resume(struct pci_dev *d)
+{
+	struct ide *ide = d->priv;
+	int err = 0;
+
+	for (unsigned int n = 0; n < 2; n++) {
+		int e = in_use(&ide->channel[n]) ? ide_channel_renew(&ide->channel[n]) : 0;
+
+		err = err ? err : e;
+	}
+	return err;
+}
+
 static const struct pci_match ide_match[] = {
 	PCI_MATCH_CLASS(0x010100 | BUS_MASTER, 0xffff00 | BUS_MASTER)};
 
-PCI_DRIVER(ide, .name = "ide", .match = ide_match, .match_count = ARRAY_SIZE(ide_match),
-	   .probe = ide_probe, .remove = ide_remove);
+PCI_DRIVER(ide,
+	   .base = {.id = "ide", .bus = "pci", .cls = DEVICE_STORAGE},
+	   .match = ide_match, .match_count = ARRAY_SIZE(ide_match),
+	   .probe = ide_probe, .remove = ide_remove,
+	   .suspend = ide_suspend, .resume = ide_resume);

@@ -105,5 +105,9 @@ int __must_check ide_channel_reset(struct ide_channel *ch);
 int __must_check ide_identify(struct ide_channel *ch, unsigned int unit, uint8_t *data);
 /** End what is under way with -RAY_EAGAIN. Pre: the channel is off and was reset. */
 void ide_channel_abandon(struct ide_channel *ch);
+/** It is given nothing more. */
+void ide_channel_off(struct ide_channel *ch);
+/** Off, reset, on; what was under way is repeated. 0, errors of ide_channel_reset(). Context: thread. */
+int __must_check ide_channel_renew(struct ide_channel *ch);
 
 #endif

@@ -221,23 +221,39 @@ int ide_channel_reset(struct ide_channel *ch)
 	return idle_wait(ch, READY_MS);
 }
 
+static void channel_set(struct ide_channel *ch, bool on)
+{
+	uint64_t flags = spin_lock_irqsave(&ch->lock);
+
+	ch->on = on;
+	spin_unlock_irqrestore(&ch->lock, flags);
+}
+
+void ide_channel_off(struct ide_channel *ch)
+{
+	channel_set(ch, false);
+}
+
+int ide_channel_renew(struct ide_channel *ch)
+{
+	int err;
+
+	channel_set(ch, false);
+	err = ide_channel_reset(ch);
+	ide_channel_abandon(ch);
+	if (!err) {
+		channel_set(ch, true);
+		room(ch, 3);
+	}
+	return err;
+}
+
 static int ide_recover(void *drv)
 {
 	struct ide_drive *d = drv;
 	struct ide_channel *ch = d->ch;
-	uint64_t flags = spin_lock_irqsave(&ch->lock);
-	int err;
+	int err = ide_channel_renew(ch);
 
-	ch->on = false;
-	spin_unlock_irqrestore(&ch->lock, flags);
-	err = ide_channel_reset(ch);
-	ide_channel_abandon(ch);
-	if (!err) {
-		flags = spin_lock_irqsave(&ch->lock);
-		ch->on = true;
-		spin_unlock_irqrestore(&ch->lock, flags);
-		room(ch, 3);
-	}
 	log_warn("channel was reset: %s model=\"%s\" channel=%u", ray_strerror(err),
 		 d->id.ident.model, ch->number);
 	return err;

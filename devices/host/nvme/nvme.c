@@ -278,7 +278,20 @@ static void nvme_remove(struct pci_dev *d)
 	nvme_put(c);
 }
 
+static int suspend(struct pci_dev *d)
+{
+	return nvme_suspend(d->priv);
+}
+
+static int resume(struct pci_dev *d)
+{
+	return nvme_resume(d->priv);
+}
+
 static const struct pci_match nvme_match[] = {PCI_MATCH_CLASS(0x010802, 0xffffff)};
 
-PCI_DRIVER(nvme, .name = "nvme", .match = nvme_match, .match_count = ARRAY_SIZE(nvme_match),
-	   .probe = nvme_probe, .remove = nvme_remove);
+PCI_DRIVER(nvme,
+	   .base = {.id = "nvme", .bus = "pci", .cls = DEVICE_STORAGE},
+	   .match = nvme_match, .match_count = ARRAY_SIZE(nvme_match),
+	   .probe = nvme_probe, .remove = nvme_remove,
+	   .suspend = suspend, .resume = resume);

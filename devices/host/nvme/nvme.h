@@ -114,6 +114,9 @@ int __must_check nvme_ctrl_off(struct nvme *c);
 int __must_check nvme_ctrl_on(struct nvme *c);
 /** No command is given any more. */
 void nvme_queues_off(struct nvme *c);
+/** It keeps what it has cached, and is off. 0, -RAY_ETIMEDOUT, -RAY_ENODEV. Context: thread. */
+int __must_check nvme_suspend(struct nvme *c);
+int __must_check nvme_resume(struct nvme *c);
 /** struct block_ops.recover() */
 int nvme_recover(void *drv);
 

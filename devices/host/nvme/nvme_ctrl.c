@@ -12,8 +12,8 @@
 #define POLL_NS 1000000ull
 #define READY_EXTRA_MS 500u /* CAP.TO of 0 is no time at all */
 
-/* Wait for CSTS.RDY to be @want (3.5.1): the controller has no interrupt for it. */
-static int ready_wait(struct nvme *c, uint32_t want)
+/* Wait for bits of CSTS to be @want (3.5.1, 3.6.1): the controller has no interrupt for that. */
+static int status_wait(struct nvme *c, uint32_t mask, uint32_t want)
 {
 	uint64_t end = time_now() + (NVME_CAP_TO_MS(c->cap) + READY_EXTRA_MS) * 1000000ull;
 
@@ -24,7 +24,7 @@ static int ready_wait(struct nvme *c, uint32_t want)
 			c->gone = true;
 			return -RAY_ENODEV;
 		}
-		if ((status & NVME_CSTS_RDY) == want)
+		if ((status & mask) == want)
 			return 0;
 		if (want && (status & NVME_CSTS_CFS))
 			return -RAY_EIO;
@@ -37,7 +37,7 @@ static int ready_wait(struct nvme *c, uint32_t want)
 int nvme_ctrl_off(struct nvme *c)
 {
 	mmio_write32(c->regs, NVME_CC, 0);
-	return ready_wait(c, 0);
+	return status_wait(c, NVME_CSTS_RDY, 0);
 }
 
 int nvme_ctrl_on(struct nvme *c)
@@ -50,7 +50,7 @@ int nvme_ctrl_on(struct nvme *c)
 	mmio_write64(c->regs, NVME_ASQ, q->sq.addr.v);
 	mmio_write64(c->regs, NVME_ACQ, q->cq.addr.v);
 	mmio_write32(c->regs, NVME_CC, NVME_CC_QUEUE_SIZES | NVME_CC_EN);
-	err = ready_wait(c, NVME_CSTS_RDY);
+	err = status_wait(c, NVME_CSTS_RDY, NVME_CSTS_RDY);
 	if (!err)
 		q->on = true;
 	return err;
@@ -97,6 +97,30 @@ int nvme_recover(void *drv)
 	err = c->gone ? -RAY_ENODEV : mend(c);
 	log_warn("controller was reset: %s model=\"%s\" resets=%u", ray_strerror(err),
 		 c->ident.model, c->resets);
+	mutex_unlock(&c->mend);
+	return err;
+}
+
+int nvme_suspend(struct nvme *c)
+{
+	int err;
+
+	mutex_lock(&c->mend);
+	nvme_queues_off(c);
+	mmio_write32(c->regs, NVME_CC, mmio_read32(c->regs, NVME_CC) | (uint32_t)NVME_CC_SHN_NORMAL);
+	err = status_wait(c, NVME_CSTS_SHST_MASK, NVME_CSTS_SHST_DONE);
+	if (!err)
+		err = nvme_ctrl_off(c);
+	mutex_unlock(&c->mend);
+	return err;
+}
+
+int nvme_resume(struct nvme *c)
+{
+	int err;
+
+	mutex_lock(&c->mend);
+	err = mend(c);
 	mutex_unlock(&c->mend);
 	return err;
 }

@@ -24,6 +24,9 @@
 #define NVME_CAP_MPSMIN(cap) (4096u << (((cap) >> 48) & 0xfu))
 
 #define NVME_CC_EN          BIT(0)
+#define NVME_CC_SHN_NORMAL  BIT(14) /* 3.6.1: what is cached is kept */
+#define NVME_CSTS_SHST_MASK (3u << 2)
+#define NVME_CSTS_SHST_DONE (2u << 2)
 #define NVME_CC_QUEUE_SIZES (6u << 16 | 4u << 20) /* IOSQES 64 bytes, IOCQES 16 bytes */
 
 #define NVME_CSTS_RDY BIT(0)

@@ -2,11 +2,10 @@
 #include "devices/host/ps2/ps2.h"
 
 #include "kernel/arch/cpu.h"
+#include "kernel/device/device.h"
 #include "kernel/input/keyboard.h"
 #include "kernel/irq/irq.h"
 #include "kernel/lib/err.h"
-#define LOG_TAG "ps2"
-#include "kernel/log.h"
 #include "kernel/sched/spinlock.h"
 #include "kernel/time/time.h"
 
@@ -114,16 +113,21 @@ static int keyboard_on(void)
 	return 0;
 }
 
-int ps2_init(void)
+static struct device keyboard = {.name = "keyboard", .cls = DEVICE_INPUT};
+
+static int ps2_probe(const struct driver *self)
 {
 	struct irq_handle *handle;
 	int err = keyboard_on();
 
-	/* Most machines of today have none, and nobody misses it. */
-	if (err)
-		return 0;
-	err = irq_isa_request(&handle, ISA_IRQ, ps2_interrupt, NULL, "keyboard");
 	if (!err)
-		log_info("keyboard: on");
-	return err;
+		err = irq_isa_request(&handle, ISA_IRQ, ps2_interrupt, NULL, "keyboard");
+	if (err)
+		return err;
+	device_add(&keyboard, NULL);
+	device_driver_set(&keyboard, self);
+	return 0;
 }
+
+PLATFORM_DRIVER(ps2, .base = {.id = "ps2", .bus = "platform", .cls = DEVICE_INPUT},
+		.probe = ps2_probe);

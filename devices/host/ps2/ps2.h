@@ -10,9 +10,6 @@
 
 #include "kernel/lib/types.h"
 
-/** Take the keyboard, if there is one. 0, -RAY_ENODEV, errors of irq_isa_request(). Context: init. */
-int __must_check ps2_init(void);
-
 /* Where a code of several bytes is. */
 struct ps2_state {
 	bool extended; /* 0xe0 came */

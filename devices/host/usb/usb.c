@@ -8,6 +8,7 @@
 #define LOG_TAG "usb"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
+#include "kernel/pci/pci.h"
 #include "kernel/sched/thread.h"
 #include "kernel/time/time.h"
 
@@ -182,6 +183,14 @@ static void bus_thread(void *arg)
 	usb_hub_remove(&b->root);
 }
 
+static void leave(struct usb_bus *b)
+{
+	mutex_lock(&buses_lock);
+	list_del(&b->node);
+	mutex_unlock(&buses_lock);
+	device_remove(&b->dev);
+}
+
 int usb_bus_add(struct usb_bus *b)
 {
 	static unsigned int last;
@@ -201,15 +210,17 @@ int usb_bus_add(struct usb_bus *b)
 	list_add_tail(&b->node, &buses);
 	mutex_unlock(&buses_lock);
 	ray_snprintf(name, sizeof(name), "usb%u", b->number);
+	ray_snprintf(b->dev.name, sizeof(b->dev.name), "usb%u", b->number);
+	b->dev.cls = DEVICE_BUS;
+	b->dev.state = DEVICE_ACTIVE;
+	device_add(&b->dev, &b->pci->dev);
 	block_search_begin();
 	err = thread_create(&b->thread, name, bus_thread, b,
 			    &(struct thread_attr){.cls = THREAD_CLASS_WORKER, .cpu = -1});
 	if (!err)
 		return 0;
 	block_search_end();
-	mutex_lock(&buses_lock);
-	list_del(&b->node);
-	mutex_unlock(&buses_lock);
+	leave(b);
 	usb_hub_remove(&b->root);
 	return err;
 }
@@ -218,9 +229,7 @@ void usb_bus_remove(struct usb_bus *b)
 {
 	bus_wake(b, BUS_STOP);
 	thread_join(b->thread);
-	mutex_lock(&buses_lock);
-	list_del(&b->node);
-	mutex_unlock(&buses_lock);
+	leave(b);
 }
 
 void usb_bus_trouble(struct usb_bus *b)

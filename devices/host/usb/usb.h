@@ -13,6 +13,7 @@
 #define RAYOS_DEVICES_HOST_USB_USB_H
 
 #include "devices/host/usb/usb_desc.h"
+#include "kernel/device/device.h"
 #include "kernel/dma/dma.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
@@ -125,6 +126,7 @@ struct usb_binding {
 };
 
 struct usb_dev {
+	struct device dev;
 	struct usb_bus *bus;
 	struct usb_hub *hub;  /* it hangs on */
 	uint8_t port;         /* of that hub, from 1 */
@@ -147,7 +149,7 @@ struct usb_dev {
 /* --- drivers --- */
 
 struct usb_driver {
-	const char *name;
+	struct driver base;
 	uint8_t class_code, subclass, protocol; /* of an interface; USB_ANY: whatever it is */
 	/**
 	 * Take an interface: its endpoints work. Returns: 0, with *priv if it likes; or an error
@@ -163,7 +165,8 @@ struct usb_driver {
 #define USB_DRIVER(ident, ...)                                                                   \
 	static const struct usb_driver usb_driver_##ident = { __VA_ARGS__ };                     \
 	static const struct usb_driver *const usb_driver_ptr_##ident                             \
-		__attribute__((used, section("rayos_usb_drivers"))) = &usb_driver_##ident
+		__attribute__((used, section("rayos_usb_drivers"))) = &usb_driver_##ident;       \
+	DRIVER_REGISTER(usb_##ident, usb_driver_##ident.base)
 
 /* --- hubs --- */
 
@@ -223,6 +226,7 @@ struct pci_dev;
 
 struct usb_bus {
 	struct list_head node;
+	struct device dev;
 	unsigned int number;
 	const struct usb_hc_ops *ops;
 	struct pci_dev *pci;
@@ -253,6 +257,8 @@ struct usb_dev *usb_dev_create(struct usb_hub *h, uint8_t port, enum usb_speed s
 /** It is gone, or to be: its drivers leave, it is freed. */
 void usb_dev_remove(struct usb_dev *d);
 
+/** Its bus and the ports on the way to it: "1-2.4". */
+void usb_place(const struct usb_dev *d, char out[DEVICE_NAME_LEN]);
 /** Call @fn for each device of all buses, hubs before what hangs on them. Context: thread. */
 void usb_for_each(void (*fn)(const struct usb_dev *d, void *ctx), void *ctx);
 

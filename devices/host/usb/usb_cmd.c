@@ -16,29 +16,16 @@ static const char *driver_of(const struct usb_dev *d)
 {
 	for (unsigned int i = 0; i < d->config.iface_count; i++) {
 		if (d->bound[i].driver)
-			return d->bound[i].driver->name;
+			return d->bound[i].driver->base.id;
 	}
 	return "-";
-}
-
-/* Bus and ports on the way to it: "1-2.4". */
-static void place_fmt(struct table *t, const struct usb_dev *d)
-{
-	char text[24];
-	struct buf_sink b;
-
-	buf_sink_init(&b, text, sizeof(text));
-	sink_printf(&b.sink, "%u-%u", d->bus->number, d->root_port);
-	for (unsigned int i = 0; i < d->depth; i++)
-		sink_printf(&b.sink, ".%u", d->route >> (4 * i) & 0xfu);
-	table_str(t, text);
 }
 
 static void row(const struct usb_dev *d, void *ctx)
 {
 	struct table *t = ctx;
 
-	place_fmt(t, d);
+	table_str(t, d->dev.name);
 	table_fmt(t, "%04x:%04x", d->ident.vendor, d->ident.product);
 	table_str(t, speed_text(d->speed));
 	table_str(t, driver_of(d));

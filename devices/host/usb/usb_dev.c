@@ -4,6 +4,7 @@
 
 #include "devices/host/usb/usb.h"
 #include "kernel/lib/err.h"
+#include "kernel/lib/fmt.h"
 #include "kernel/lib/unaligned.h"
 #define LOG_TAG "usb"
 #include "kernel/log.h"
@@ -159,11 +160,14 @@ static void bind(struct usb_dev *d, unsigned int n)
 		if (!matches(*p, i))
 			continue;
 		err = (*p)->probe(d, i, &b->priv);
-		if (!err)
+		if (!err) {
 			b->driver = *p;
-		else if (err != -RAY_ENODEV)
-			log_warn("%s refused a device: %s name=\"%s\" id=%04x:%04x", (*p)->name,
+			d->dev.cls = (*p)->base.cls;
+			device_driver_set(&d->dev, &(*p)->base);
+		} else if (err != -RAY_ENODEV) {
+			log_warn("%s refused a device: %s name=\"%s\" id=%04x:%04x", (*p)->base.id,
 				 ray_strerror(err), d->name, d->ident.vendor, d->ident.product);
+		}
 		return;
 	}
 }
@@ -204,6 +208,37 @@ static int begin(struct usb_dev *d)
 	return err;
 }
 
+void usb_place(const struct usb_dev *d, char out[DEVICE_NAME_LEN])
+{
+	size_t n = (size_t)ray_snprintf(out, DEVICE_NAME_LEN, "%u-%u", d->bus->number, d->root_port);
+
+	for (unsigned int i = 0; i < d->depth && n < DEVICE_NAME_LEN; i++)
+		n += (size_t)ray_snprintf(out + n, DEVICE_NAME_LEN - n, ".%u",
+					  (unsigned int)(d->route >> (ROUTE_BITS * i) & ROUTE_MAX));
+}
+
+static void attrs(const struct device *dev, struct device_attrs *a)
+{
+	const struct usb_dev *d = container_of(dev, struct usb_dev, dev);
+
+	device_attr_hex(a, "vendor", d->ident.vendor);
+	device_attr_hex(a, "product", d->ident.product);
+	device_attr_hex(a, "usb", d->ident.version);
+	device_attr_str(a, "maker", d->maker);
+	device_attr_str(a, "name", d->name);
+	device_attr_str(a, "serial", d->serial);
+	device_attr_u64(a, "interfaces", d->config.iface_count);
+}
+
+/* Before its drivers, so that what they find hangs on it. */
+static void enter(struct usb_dev *d)
+{
+	d->dev.cls = DEVICE_OTHER;
+	d->dev.attrs = attrs;
+	usb_place(d, d->dev.name);
+	device_add(&d->dev, d->hub->dev ? &d->hub->dev->dev : &d->bus->dev);
+}
+
 struct usb_dev *usb_dev_create(struct usb_hub *h, uint8_t port, enum usb_speed speed, int *err)
 {
 	struct usb_dev *d = kzalloc(sizeof(*d), MEM_DRIVER);
@@ -222,6 +257,7 @@ struct usb_dev *usb_dev_create(struct usb_hub *h, uint8_t port, enum usb_speed s
 	}
 	log_info("device: %s %s id=%04x:%04x bus=%u port=%u", d->maker, d->name, d->ident.vendor,
 		 d->ident.product, d->bus->number, port);
+	enter(d);
 	for (unsigned int i = 0; i < d->config.iface_count; i++)
 		bind(d, i);
 	return d;
@@ -235,6 +271,7 @@ void usb_dev_remove(struct usb_dev *d)
 		if (d->bound[i].driver)
 			d->bound[i].driver->remove(d->bound[i].priv);
 	}
+	device_remove(&d->dev);
 	dma_free(d->bus->pci, &d->data);
 	kfree(d);
 }

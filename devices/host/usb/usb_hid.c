@@ -157,6 +157,7 @@ static void keyboard_remove(void *priv)
 	kfree(k);
 }
 
-USB_DRIVER(keyboard, .name = "usb-keyboard", .class_code = USB_CLASS_HID,
+USB_DRIVER(keyboard, .base = {.id = "usb-keyboard", .bus = "usb", .cls = DEVICE_INPUT},
+	   .class_code = USB_CLASS_HID,
 	   .subclass = SUBCLASS_BOOT, .protocol = PROTOCOL_KEYBOARD, .probe = keyboard_probe,
 	   .remove = keyboard_remove);

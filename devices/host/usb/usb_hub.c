@@ -239,5 +239,6 @@ static void hub_remove(void *priv)
 	kfree(b);
 }
 
-USB_DRIVER(hub, .name = "usb-hub", .class_code = USB_CLASS_HUB, .subclass = 0,
+USB_DRIVER(hub, .base = {.id = "usb-hub", .bus = "usb", .cls = DEVICE_BUS},
+	   .class_code = USB_CLASS_HUB, .subclass = 0,
 	   .protocol = USB_ANY, .probe = hub_probe, .remove = hub_remove);

@@ -17,7 +17,8 @@ static int disk_publish(struct stick_disk *d)
 {
 	struct block_init init = {
 		.prefix = "usb", .letter = true, .ident = d->unit.ident, .ops = &stick_block_ops,
-		.drv = d, .pci = d->stick->usb->bus->pci, .depth = 1, .timeout_ms = TIMEOUT_MS,
+		.drv = d, .pci = d->stick->usb->bus->pci,
+		.parent = &d->stick->usb->dev, .depth = 1, .timeout_ms = TIMEOUT_MS,
 		.limits = {.bytes_max = BYTES_MAX, .segs_max = BOT_SEGS,
 			   .dma_max = d->stick->usb->bus->dma_max},
 	};
@@ -151,6 +152,7 @@ static void storage_remove(void *priv)
 	stick_put(s);
 }
 
-USB_DRIVER(storage, .name = "usb-storage", .class_code = USB_CLASS_STORAGE,
+USB_DRIVER(storage, .base = {.id = "usb-storage", .bus = "usb", .cls = DEVICE_STORAGE},
+	   .class_code = USB_CLASS_STORAGE,
 	   .subclass = SUBCLASS_SCSI, .protocol = PROTOCOL_BULK, .probe = storage_probe,
 	   .remove = storage_remove);

@@ -297,10 +297,27 @@ static void blk_remove(struct pci_dev *d)
 }
 
 /* Modern devices, and those that have the old interface too. */
+static int suspend(struct pci_dev *d)
+{
+	struct vblk_host *b = d->priv;
+
+	return hvio_io_suspend(&b->io);
+}
+
+static int resume(struct pci_dev *d)
+{
+	struct vblk_host *b = d->priv;
+
+	return hvio_io_reset(&b->io);
+}
+
 static const struct pci_match blk_match[] = {
 	PCI_MATCH_ID(VIRTIO_PCI_VENDOR, VIRTIO_PCI_DEVICE + VIRTIO_ID_BLOCK),
 	PCI_MATCH_ID(VIRTIO_PCI_VENDOR, VIRTIO_PCI_TRANSITIONAL + 1u),
 };
 
-PCI_DRIVER(virtio_blk, .name = "virtio-blk", .match = blk_match,
-	   .match_count = ARRAY_SIZE(blk_match), .probe = blk_probe, .remove = blk_remove);
+PCI_DRIVER(virtio_blk,
+	   .base = {.id = "virtio-blk", .bus = "pci", .cls = DEVICE_STORAGE},
+	   .match = blk_match,
+	   .match_count = ARRAY_SIZE(blk_match), .probe = blk_probe, .remove = blk_remove,
+	   .suspend = suspend, .resume = resume);

@@ -114,6 +114,17 @@ int hvio_io_reset(struct hvio_io *io)
 	return err;
 }
 
+int hvio_io_suspend(struct hvio_io *io)
+{
+	int err;
+
+	mutex_lock(&io->mend);
+	off(io);
+	err = hvio_reset(&io->v);
+	mutex_unlock(&io->mend);
+	return err;
+}
+
 void hvio_io_stop(struct hvio_io *io)
 {
 	int err;

@@ -59,6 +59,8 @@ int __must_check hvio_io_enable(struct hvio_io *io);
  *          reach memory then. Context: thread.
  */
 int __must_check hvio_io_reset(struct hvio_io *io);
+/** It stands still until hvio_io_reset(). Pre: nothing is under way. 0, -RAY_ETIMEDOUT. */
+int __must_check hvio_io_suspend(struct hvio_io *io);
 /**
  * For good: on return the device reaches no memory and has no interrupts, every command under way
  * ended with -RAY_EAGAIN. Context: thread.

@@ -190,10 +190,25 @@ static void scsi_remove(struct pci_dev *d)
 	vscsi_put(s);
 }
 
+static int suspend(struct pci_dev *d)
+{
+	struct vscsi *s = d->priv;
+
+	return hvio_io_suspend(&s->io);
+}
+
+static int resume(struct pci_dev *d)
+{
+	return vscsi_reset(d->priv);
+}
+
 static const struct pci_match scsi_match[] = {
 	PCI_MATCH_ID(VIRTIO_PCI_VENDOR, VIRTIO_PCI_DEVICE + VIRTIO_ID_SCSI),
 	PCI_MATCH_ID(VIRTIO_PCI_VENDOR, VIRTIO_PCI_TRANSITIONAL + 4u),
 };
 
-PCI_DRIVER(virtio_scsi, .name = "virtio-scsi", .match = scsi_match,
-	   .match_count = ARRAY_SIZE(scsi_match), .probe = scsi_probe, .remove = scsi_remove);
+PCI_DRIVER(virtio_scsi,
+	   .base = {.id = "virtio-scsi", .bus = "pci", .cls = DEVICE_STORAGE},
+	   .match = scsi_match,
+	   .match_count = ARRAY_SIZE(scsi_match), .probe = scsi_probe, .remove = scsi_remove,
+	   .suspend = suspend, .resume = resume);

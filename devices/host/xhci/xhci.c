@@ -340,5 +340,7 @@ static void xhci_remove(struct pci_dev *d)
 
 static const struct pci_match xhci_match[] = {PCI_MATCH_CLASS(0x0c0330, 0xffffff)};
 
-PCI_DRIVER(xhci, .name = "xhci", .match = xhci_match, .match_count = ARRAY_SIZE(xhci_match),
+PCI_DRIVER(xhci,
+	   .base = {.id = "xhci", .bus = "pci", .cls = DEVICE_BUS},
+	   .match = xhci_match, .match_count = ARRAY_SIZE(xhci_match),
 	   .probe = xhci_probe, .remove = xhci_remove);
