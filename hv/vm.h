@@ -10,6 +10,7 @@
 #include "hv/gbus.h"
 #include "hv/gmem.h"
 #include "hv/msr_map.h"
+#include "hv/seed.h"
 #include "hv/vcpu.h"
 #include "hv/vdev.h"
 #include "hv/virq.h"
@@ -39,6 +40,7 @@ struct vm_def {
 	bool autostart;
 	bool testdev;
 	uint64_t net_rate;          /* bits a second that all its network cards may send, 0: unlimited */
+	struct vm_seed seed;        /* what a cloud image is told; a disk of it is made */
 	/* Devices beyond the standard ones; what a specification means devices/virt knows. */
 	uint32_t dev_count;
 	struct vm_dev_def {

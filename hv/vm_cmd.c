@@ -145,7 +145,8 @@ static int vm_define_run(struct cmd_ctx *ctx, int argc, char **argv)
 SHELL_CMD(vm_define, "vm define", "define a virtual machine", .args = "NAME KEY=VALUE...",
 	  .min_args = 2, .max_args = DEFINE_ARGS,
 	  .help = "Keys: kernel, initrd (modules), cmdline, memory, vcpus, autostart, testdev, "
-		  "net-rate (what all network cards may send: bits a second, 100M), and for "
+		  "net-rate (what all network cards may send: bits a second, 100M); hostname, user, ssh-key, "
+		  "password (a hash), of which a cloud image configures itself; and for "
 		  "each device its kind with its options, as `device handlers` has them; a kind may "
 		  "stand there several times. With a store (`volume stores`) the definition is there "
 		  "again after a restart.",

@@ -108,6 +108,8 @@ static int unknown_key(const char *key, char *why, size_t why_len)
 	nearest_init(&n, key);
 	for (unsigned int i = 0; i < ARRAY_SIZE(keys); i++)
 		nearest_offer(&n, keys[i]);
+	for (unsigned int i = 0; vm_seed_key(i) != NULL; i++)
+		nearest_offer(&n, vm_seed_key(i));
 	for (unsigned int i = 0; p != NULL && (kind = p->device_kind(i)) != NULL; i++)
 		nearest_offer(&n, kind);
 	if (nearest_result(&n) != NULL)
@@ -116,7 +118,7 @@ static int unknown_key(const char *key, char *why, size_t why_len)
 	else
 		ray_snprintf(why, why_len,
 			     "unknown key '%.32s'; known: kernel initrd cmdline memory vcpus "
-			     "autostart testdev net-rate and the kinds of `device handlers`", key);
+			     "autostart testdev net-rate hostname user ssh-key password and the kinds of `device handlers`", key);
 	return -RAY_ENOENT;
 }
 
@@ -140,7 +142,9 @@ int vm_def_set(struct vm_def *def, const char *key, const char *value, char *why
 		return set_bool(&def->testdev, key, value, why, why_len);
 	if (strcmp(key, "net-rate") == 0)
 		return set_net_rate(def, value, why, why_len);
-	err = vm_def_device_add(def, key, value, why, why_len);
+	err = vm_seed_set(&def->seed, key, value, why, why_len);
+	if (err == -RAY_ENOENT)
+		err = vm_def_device_add(def, key, value, why, why_len);
 	return err == -RAY_ENOENT ? unknown_key(key, why, why_len) : err;
 }
 

@@ -35,6 +35,7 @@ static void text_of(const struct vm_def *def, struct sink *out)
 		sink_printf(out, "net-rate = %lu\n", (unsigned long)def->net_rate);
 	else
 		sink_printf(out, "net-rate = unlimited\n");
+	vm_seed_print(&def->seed, out);
 	for (uint32_t i = 0; i < def->dev_count; i++)
 		sink_printf(out, "%s = \"%s\"\n", def->dev[i].kind, def->dev[i].spec);
 }

@@ -52,7 +52,7 @@ static void why_prefix(const char *what, int err, char *why, size_t why_len)
 static int spec_open(const struct vkind *k, struct vattach *a, const char *text, char *why,
 		     size_t why_len)
 {
-	struct spec spec;
+	struct spec spec = {.count = 0};
 	int err;
 
 	*why = '\0';
@@ -172,6 +172,26 @@ static void leaving_close(struct vm *vm)
 	}
 }
 
+static bool asks_for_seed(const struct vm_dev_def *d)
+{
+	return strcmp(d->kind, "disk") == 0 &&
+	       (strcmp(d->spec, "seed") == 0 || strncmp(d->spec, "seed,", 5) == 0);
+}
+
+/* What a cloud image is to be told stands on a disk, behind the others unless it has its place. */
+static int seed_open(struct vm *vm, char *why, size_t why_len)
+{
+	struct vattach *a;
+
+	if (!vm_seed_any(&vm->def.seed))
+		return 0;
+	for (uint32_t i = 0; i < vm->def.dev_count; i++) {
+		if (asks_for_seed(&vm->def.dev[i]))
+			return 0;
+	}
+	return attach_open(vm, "disk", "seed,serial=seed", &a, why, why_len);
+}
+
 int vattach_open_all(struct vm *vm, char *why, size_t why_len)
 {
 	struct quota_limits net;
@@ -186,6 +206,8 @@ int vattach_open_all(struct vm *vm, char *why, size_t why_len)
 	quota_init(&vm->net_quota, &net, time_tsc_hz());
 	for (uint32_t i = 0; i < vm->def.dev_count && !err; i++)
 		err = attach_open(vm, vm->def.dev[i].kind, vm->def.dev[i].spec, &a, why, why_len);
+	if (!err)
+		err = seed_open(vm, why, why_len);
 	if (err)
 		vattach_close_all(vm);
 	else

@@ -43,7 +43,6 @@ void block_tree_enter(struct block_dev *dev, struct device *parent)
 {
 	dev->dev.cls = DEVICE_BLOCK;
 	dev->dev.state = DEVICE_ACTIVE;
-	dev->dev.driver = parent ? parent->driver : NULL;
 	dev->dev.attrs = attrs;
 	dev->dev.bus = &bus;
 	ray_snprintf(dev->dev.name, sizeof(dev->dev.name), "%s", dev->ident.name);

@@ -79,6 +79,13 @@ struct device *device_walk(const struct device *before)
 	return NULL;
 }
 
+const struct driver *device_driver(const struct device *d)
+{
+	while (d && !d->driver && d->cls == DEVICE_BLOCK)
+		d = d->parent;
+	return d ? d->driver : NULL;
+}
+
 /* --- attributes --- */
 
 void device_attr_str(struct device_attrs *a, const char *name, const char *value)
@@ -111,10 +118,11 @@ void device_attrs_visit(const struct device *d,
 			void (*fn)(void *ctx, const char *name, const char *value), void *ctx)
 {
 	struct device_attrs a = {.fn = fn, .ctx = ctx};
+	const struct driver *driver = device_driver(d);
 
 	device_attr_str(&a, "class", device_class_name(d->cls));
 	device_attr_str(&a, "state", device_state_name(d->state));
-	device_attr_str(&a, "driver", d->driver ? d->driver->id : "none");
+	device_attr_str(&a, "driver", driver ? driver->id : "none");
 	if (d->attrs)
 		d->attrs(d, &a);
 }

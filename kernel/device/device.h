@@ -98,6 +98,9 @@ int __must_check device_bind(struct device *d);
 void device_change_begin(void);
 void device_change_end(void);
 
+/** What drives it; of a disk, what drives its controller. NULL: nothing. */
+const struct driver *device_driver(const struct device *d);
+
 const char *device_class_name(enum device_class cls);
 const char *device_state_name(enum device_state state);
 

@@ -23,6 +23,7 @@ static unsigned int depth_of(const struct device *d)
 
 static void tree_row(struct table *t, const struct device *d, bool json)
 {
+	const struct driver *driver = device_driver(d);
 	char text[PATH_MAX];
 
 	if (json)
@@ -32,7 +33,7 @@ static void tree_row(struct table *t, const struct device *d, bool json)
 	table_str(t, text);
 	table_str(t, device_class_name(d->cls));
 	table_str(t, device_state_name(d->state));
-	table_str(t, d->driver ? d->driver->id : "-");
+	table_str(t, driver ? driver->id : "-");
 }
 
 static int tree_run(struct cmd_ctx *ctx, int argc, char **argv)

@@ -21,7 +21,7 @@ const struct driver *driver_next(const struct driver *last)
 	const struct driver *const *from = NULL, *const *best = NULL;
 
 	for (const struct driver *const *p = __start_rayos_drivers; p < __stop_rayos_drivers; p++) {
-		if (*p == last)
+		if (last && *p == last)
 			from = p;
 	}
 	for (const struct driver *const *p = __start_rayos_drivers; p < __stop_rayos_drivers; p++) {

@@ -108,60 +108,74 @@ static int copy_in(struct image *im, struct volume *v, struct volume_progress *p
 }
 
 /* It has this name until it is whole: after a cut it is clear what it is. */
-static void partial_name(const char *name, char out[STORE_NAME_MAX + 1])
+static void partial_name(const struct volume_place *to, struct volume_place *out)
 {
-	ray_snprintf(out, STORE_NAME_MAX + 1, "import_%.*s", (int)STORE_NAME_MAX - 8, name);
+	*out = *to;
+	ray_snprintf(out->name, sizeof(out->name), "import_%.*s", (int)STORE_NAME_MAX - 8, to->name);
 }
 
-/* Make the volume, or change it at the end: rename it to @name, or delete it (NULL). */
-static int partial_create(struct cmd_ctx *ctx, const char *name, uint64_t size, uint32_t flags)
+/* As commands name it. */
+#define PATH_LEN (BLOCK_NAME_LEN + STORE_NAME_MAX + 2u)
+static const char *path_of(const struct volume_place *p, char out[PATH_LEN])
 {
-	char why[STORE_WHY_LEN], temp[STORE_NAME_MAX + 1];
-	struct store_dev *s = store_enter(NULL, why);
+	ray_snprintf(out, PATH_LEN, "%s%s%s", p->disk, p->disk[0] ? ":" : "", p->name);
+	return out;
+}
+
+/* Make the volume, or change it at the end: rename it to @to, or delete it. */
+static int partial_create(struct cmd_ctx *ctx, const struct volume_place *to, uint64_t size,
+			  uint32_t flags)
+{
+	char why[STORE_WHY_LEN];
+	struct store_dev *s = store_enter(to->disk[0] ? to->disk : NULL, why);
+	struct volume_place temp;
 	struct store_entry e;
 	uint32_t id;
 	int err;
 
 	if (!s)
 		return cmd_fail(ctx, -RAY_ENOENT, "%s", why);
-	partial_name(name, temp);
-	err = store_lookup(s->st, STORE_VOLUME, 0, name, &e) == 0 ? -RAY_EEXIST : 0;
+	partial_name(to, &temp);
+	err = store_lookup(s->st, STORE_VOLUME, 0, to->name, &e) == 0 ? -RAY_EEXIST : 0;
 	if (!err)
-		err = store_create(s->st, STORE_VOLUME, temp, size, flags, &id);
-	return volume_cmd_end(ctx, s, temp, err);
+		err = store_create(s->st, STORE_VOLUME, temp.name, size, flags, &id);
+	return volume_cmd_end(ctx, s, err == -RAY_EEXIST ? to->name : temp.name, err);
 }
 
-static int partial_end(struct cmd_ctx *ctx, const char *name, bool good)
+static int partial_end(struct cmd_ctx *ctx, const struct volume_place *to, bool good)
 {
-	char temp[STORE_NAME_MAX + 1];
+	struct volume_place temp;
 	struct volume_ref ref;
+	char path[PATH_LEN];
 	int err;
 
-	partial_name(name, temp);
-	err = volume_cmd_find(ctx, temp, &ref);
+	partial_name(to, &temp);
+	err = volume_cmd_find(ctx, path_of(&temp, path), &ref);
 	if (err)
 		return err;
-	return volume_cmd_end(ctx, ref.s, temp, good ? store_rename(ref.s->st, ref.e.id, name)
-						     : store_delete(ref.s->st, ref.e.id));
+	return volume_cmd_end(ctx, ref.s, temp.name,
+			      good ? store_rename(ref.s->st, ref.e.id, to->name)
+				   : store_delete(ref.s->st, ref.e.id));
 }
 
-static int import(struct cmd_ctx *ctx, const char *name, struct image *im)
+static int import(struct cmd_ctx *ctx, const struct volume_place *to, struct image *im)
 {
-	char why[STORE_WHY_LEN], temp[STORE_NAME_MAX + 1];
+	char why[STORE_WHY_LEN], path[PATH_LEN];
+	struct volume_place temp;
 	struct volume_progress p = volume_progress_begin(ctx, im->size);
 	struct volume *v;
-	int err = partial_create(ctx, name, im->size,
+	int err = partial_create(ctx, to, im->size,
 				 cmd_option(ctx, "--checksums") ? STORE_F_SUMS : 0), ended;
 
 	if (err)
 		return err;
-	partial_name(name, temp);
-	err = volume_open(temp, false, &v, why);
+	partial_name(to, &temp);
+	err = volume_open(path_of(&temp, path), false, &v, why);
 	if (!err) {
 		err = copy_in(im, v, &p);
 		volume_close(v);
 	}
-	ended = partial_end(ctx, name, err == 0);
+	ended = partial_end(ctx, to, err == 0);
 	if (err == -RAY_ENOEXEC)
 		return cmd_fail(ctx, err, "the image is damaged at %llu of %llu MiB",
 				(unsigned long long)(p.done >> 20),
@@ -175,10 +189,11 @@ static int import(struct cmd_ctx *ctx, const char *name, struct image *im)
 static int volume_import_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	struct image_source src;
+	struct volume_place to;
 	struct block_dev *dev;
 	struct image im;
 	char why[IMAGE_WHY_LEN];
-	int err = volume_cmd_name(ctx, STORE_VOLUME, argv[0]);
+	int err = volume_cmd_place(ctx, argv[0], &to);
 
 	(void)argc;
 	if (!err)
@@ -189,7 +204,7 @@ static int volume_import_run(struct cmd_ctx *ctx, int argc, char **argv)
 	if (err) {
 		cmd_fail(ctx, err, "'%s' is no image that can be imported: %s", argv[1], why);
 	} else {
-		err = import(ctx, argv[0], &im);
+		err = import(ctx, &to, &im);
 		if (!err)
 			marker_print(MARKER_STORE_IMPORTED, "volume=%s format=%s bytes=%lu", argv[0],
 				     im.format, (unsigned long)im.size);

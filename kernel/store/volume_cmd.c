@@ -71,6 +71,23 @@ int volume_cmd_name(struct cmd_ctx *ctx, enum store_kind kind, const char *name)
 	return err ? cmd_fail(ctx, err, "'%s': %s", name, why) : 0;
 }
 
+int volume_cmd_place(struct cmd_ctx *ctx, const char *text, struct volume_place *out)
+{
+	const char *colon = strchr(text, ':'), *name = text;
+	int err;
+
+	out->disk[0] = '\0';
+	if (colon && (size_t)(colon - text) < sizeof(out->disk)) {
+		memcpy(out->disk, text, (size_t)(colon - text));
+		out->disk[colon - text] = '\0';
+		name = colon + 1;
+	}
+	err = volume_cmd_name(ctx, STORE_VOLUME, name);
+	if (!err)
+		strlcpy(out->name, name, sizeof(out->name));
+	return err;
+}
+
 /* --- list --- */
 
 static void list_row(struct table *t, struct store_dev *s, const struct store_entry *e)
@@ -149,27 +166,22 @@ static int named(struct cmd_ctx *ctx, enum store_kind kind, char **argv, struct 
 static int volume_create_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	uint32_t flags = cmd_option(ctx, "--checksums") ? STORE_F_SUMS : 0, id;
-	const char *name = argv[0], *colon = strchr(name, ':');
-	char disk[BLOCK_NAME_LEN] = "", why[STORE_WHY_LEN];
+	char why[STORE_WHY_LEN];
+	struct volume_place to;
 	struct store_dev *s;
 	uint64_t size = 0;
 	int err = size_take(ctx, argv[1], &size);
 
 	(void)argc;
+	if (!err)
+		err = volume_cmd_place(ctx, argv[0], &to);
 	if (err)
 		return err;
-	if (colon && (size_t)(colon - name) < sizeof(disk)) {
-		memcpy(disk, name, (size_t)(colon - name));
-		name = colon + 1;
-	}
-	err = volume_cmd_name(ctx, STORE_VOLUME, name);
-	if (err)
-		return err;
-	s = store_enter(disk[0] ? disk : NULL, why);
+	s = store_enter(to.disk[0] ? to.disk : NULL, why);
 	if (!s)
 		return cmd_fail(ctx, -RAY_ENOENT, "%s", why);
-	err = store_create(s->st, STORE_VOLUME, name, size, flags, &id);
-	return volume_cmd_end(ctx, s, name, err);
+	err = store_create(s->st, STORE_VOLUME, to.name, size, flags, &id);
+	return volume_cmd_end(ctx, s, to.name, err);
 }
 SHELL_CMD(volume_create, "volume create", "make a volume", .args = "NAME SIZE", .min_args = 2,
 	  .max_args = 2, .options = "--checksums",

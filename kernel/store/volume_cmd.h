@@ -13,6 +13,14 @@ int volume_cmd_end(struct cmd_ctx *ctx, struct store_dev *s, const char *name, i
 /** store_name_check(), with the error said. */
 int volume_cmd_name(struct cmd_ctx *ctx, enum store_kind kind, const char *name);
 
+/* Where a new volume is to be, and under which name. */
+struct volume_place {
+	char disk[BLOCK_NAME_LEN]; /* empty: the one store there is */
+	char name[STORE_NAME_MAX + 1];
+};
+/** Take "NAME" or "DISK:NAME" apart. 0, or the error that was said. */
+int __must_check volume_cmd_place(struct cmd_ctx *ctx, const char *text, struct volume_place *out);
+
 /* Of work that takes a while. */
 struct volume_progress {
 	struct cmd_ctx *ctx;

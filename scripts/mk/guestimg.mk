@@ -57,6 +57,22 @@ $(GUEST)/generic-tools-initrd.img: $(TEST_INITRD_PARTS) $(DEPS)/linux_generic/mo
 		$(GUEST)/tools.img
 	$(call test_initrd,linux_generic,--tree tools=$(GUEST)/tools)
 
+# A whole Debian on a disk (scripts/mkdebian): minutes, and root; for `make soak`.
+DEBIAN_KERNEL = $(wildcard $(DEPS)/archives/linux-image-*-cloud-amd64_*.deb)
+$(GUEST)/debian.img: scripts/mkdebian $(DEPS)/linux/.lock
+	$(call say,DEBIAN,$@)
+	@mkdir -p $(@D)
+	$(Q)scripts/mkdebian --root $(O)/debian/root --kernel-package $(DEBIAN_KERNEL) -o $@
+$(GUEST)/debian-initrd.img: scripts/mkinitrd scripts/mk/guestimg.mk tests/guests/debian/init \
+		$(DEPS)/busybox/busybox $(DEPS)/linux/modules/order
+	$(call say,INITRD,$@)
+	@mkdir -p $(@D)
+	$(Q)scripts/mkinitrd --busybox $(DEPS)/busybox/busybox --init tests/guests/debian/init \
+		--modules $(DEPS)/linux/modules -o $@
+
+.PHONY: debian-image
+debian-image: $(GUEST)/debian.img $(GUEST)/debian-initrd.img
+
 .PHONY: guest-images
 guest-images: $(addprefix $(GUEST)/,test-initrd.img generic-initrd.img test-tools-initrd.img \
 	generic-tools-initrd.img tools.img) $(DEPS)/linux_generic/vmlinuz

@@ -1,5 +1,6 @@
-/* UNIT: kernel/conf.c hv/vm_conf.c kernel/lib/ini.c kernel/lib/nearest.c kernel/lib/parse.c
- * kernel/lib/fmt.c kernel/lib/sink.c kernel/lib/utf8.c */
+/* UNIT: kernel/conf.c hv/vm_conf.c hv/seed.c kernel/lib/ini.c kernel/lib/nearest.c
+ * kernel/lib/parse.c kernel/lib/fmt.c kernel/lib/sink.c kernel/lib/utf8.c
+ */
 /* PARSER: kernel/conf.c hv/vm_conf.c kernel/lib/ini.c kernel/lib/nearest.c kernel/lib/parse.c */
 // SPDX-License-Identifier: Apache-2.0
 /*

@@ -1,15 +1,14 @@
 /* UNIT: tests/host/fake_virt.c tests/host/fake_virtio.c tests/host/fake_ring.c hv/vdev.c
- * hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c
- * hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c hv/irqchip/vioapic.c
- * hv/irqchip/vpic.c hv/irqchip/virq.c devices/virt/virt.c devices/virt/pci.c
- * devices/virt/pci_dev.c devices/virt/attach.c devices/virt/spec.c devices/virt/handler.c
- * devices/virt/virtio/device.c devices/virt/virtio/pci.c devices/virt/virtio/msix.c
- * devices/virt/virtio/virtq.c devices/virt/virtio/chain.c devices/virt/virtio/state.c
- * devices/virt/virtio/gpu.c devices/virt/virtio/gpu_cmd.c devices/virt/virtio/gpu_edid.c
- * devices/virt/virtio/gpu_format.c devices/virt/virtio/gpu_read.c
- * devices/virt/virtio/gpu_res.c devices/virt/virtio/gpu_state.c
- * security/quota.c kernel/lib/bucket.c kernel/lib/parse.c kernel/lib/fmt.c
- * kernel/lib/sink.c kernel/lib/err.c kernel/lib/muldiv.c
+ * hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c
+ * hv/irqchip/vlapic_timer.c hv/irqchip/vioapic.c hv/irqchip/vpic.c hv/irqchip/virq.c
+ * devices/virt/virt.c devices/virt/pci.c devices/virt/pci_dev.c devices/virt/attach.c
+ * devices/virt/spec.c devices/virt/handler.c devices/virt/virtio/device.c
+ * devices/virt/virtio/pci.c devices/virt/virtio/msix.c devices/virt/virtio/virtq.c
+ * devices/virt/virtio/chain.c devices/virt/virtio/state.c devices/virt/virtio/gpu.c
+ * devices/virt/virtio/gpu_cmd.c devices/virt/virtio/gpu_edid.c devices/virt/virtio/gpu_format.c
+ * devices/virt/virtio/gpu_read.c devices/virt/virtio/gpu_res.c devices/virt/virtio/gpu_state.c
+ * security/quota.c kernel/lib/bucket.c kernel/lib/parse.c kernel/lib/fmt.c kernel/lib/sink.c
+ * kernel/lib/err.c kernel/lib/muldiv.c hv/seed.c
  */
 /* PARSER: devices/virt/virtio/gpu_cmd.c devices/virt/virtio/gpu_res.c
  * devices/virt/virtio/gpu_state.c devices/virt/virtio/gpu_read.c

@@ -9,7 +9,7 @@
  * devices/virt/handler.c devices/virt/virtio/device.c devices/virt/virtio/pci.c
  * devices/virt/virtio/msix.c devices/virt/virtio/virtq.c devices/virt/virtio/chain.c
  * devices/virt/virtio/state.c security/quota.c kernel/lib/bucket.c kernel/lib/parse.c
- * kernel/lib/fmt.c kernel/lib/sink.c kernel/lib/err.c kernel/lib/muldiv.c
+ * kernel/lib/fmt.c kernel/lib/sink.c kernel/lib/err.c kernel/lib/muldiv.c hv/seed.c
  */
 /* PARSER: devices/virt/uart.c devices/virt/pit.c devices/virt/pit_channel.c devices/virt/rtc.c
  * devices/virt/rtc_date.c devices/virt/pm.c devices/virt/pci.c devices/virt/pci_dev.c

@@ -1,17 +1,15 @@
-/* UNIT: hv/access.c hv/cpuid.c hv/decode.c hv/emulate.c hv/mov.c hv/event.c hv/exit.c hv/exit_cr.c
- * hv/exit_io.c hv/gbus.c hv/gmem.c hv/gmem_back.c hv/vcpu_mem.c hv/gwalk.c hv/hv.c
- * hv/xsave_check.c hv/insn.c kernel/module.c hv/msr.c
- * hv/msr_map.c hv/platform.c hv/pv.c hv/stage2.c hv/vcpu.c hv/vcpu_dump.c hv/vcpu_life.c
- * hv/vcpu_state.c hv/vdev.c hv/vm.c hv/vm_build.c hv/vm_cmd.c hv/vm_conf.c hv/vm_life.c
- * hv/vm_rebuild.c hv/vm_state.c hv/vm_store.c
- * hv/mce.c hv/irqchip/vioapic.c hv/irqchip/virq.c hv/irqchip/vlapic.c hv/irqchip/vlapic_ipi.c
- * hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c hv/irqchip/vlapic_timer.c
- * hv/irqchip/vpic.c hv/loader/load.c hv/loader/bzimage.c hv/loader/elf.c
- * hv/loader/elf_guest.c hv/loader/e820.c tests/host/fake_backend.c shell/command.c
- * shell/words.c kernel/cmd.c kernel/lib/ini.c kernel/lib/utf8.c kernel/lib/nearest.c
- * kernel/lib/parse.c kernel/lib/table.c kernel/lib/json.c kernel/lib/fmt.c
- * kernel/lib/sink.c kernel/lib/err.c
- * kernel/marker_value.c
+/* UNIT: hv/access.c hv/cpuid.c hv/decode.c hv/emulate.c hv/mov.c hv/event.c hv/exit.c
+ * hv/exit_cr.c hv/exit_io.c hv/gbus.c hv/gmem.c hv/gmem_back.c hv/vcpu_mem.c hv/gwalk.c hv/hv.c
+ * hv/xsave_check.c hv/insn.c kernel/module.c hv/msr.c hv/msr_map.c hv/platform.c hv/pv.c
+ * hv/stage2.c hv/vcpu.c hv/vcpu_dump.c hv/vcpu_life.c hv/vcpu_state.c hv/vdev.c hv/vm.c
+ * hv/vm_build.c hv/vm_cmd.c hv/vm_conf.c hv/seed.c hv/vm_life.c hv/vm_rebuild.c hv/vm_state.c
+ * hv/vm_store.c hv/mce.c hv/irqchip/vioapic.c hv/irqchip/virq.c hv/irqchip/vlapic.c
+ * hv/irqchip/vlapic_ipi.c hv/irqchip/vlapic_reg.c hv/irqchip/vlapic_state.c
+ * hv/irqchip/vlapic_timer.c hv/irqchip/vpic.c hv/loader/load.c hv/loader/bzimage.c
+ * hv/loader/elf.c hv/loader/elf_guest.c hv/loader/e820.c tests/host/fake_backend.c
+ * shell/command.c shell/words.c kernel/cmd.c kernel/lib/ini.c kernel/lib/utf8.c
+ * kernel/lib/nearest.c kernel/lib/parse.c kernel/lib/table.c kernel/lib/json.c kernel/lib/fmt.c
+ * kernel/lib/sink.c kernel/lib/err.c kernel/marker_value.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /*

@@ -9,7 +9,7 @@
  * devices/virt/handler.c devices/virt/virtio/device.c devices/virt/virtio/pci.c
  * devices/virt/virtio/msix.c devices/virt/virtio/virtq.c devices/virt/virtio/chain.c
  * devices/virt/virtio/state.c security/quota.c kernel/lib/bucket.c kernel/lib/parse.c
- * kernel/lib/fmt.c kernel/lib/sink.c kernel/lib/err.c kernel/lib/muldiv.c
+ * kernel/lib/fmt.c kernel/lib/sink.c kernel/lib/err.c kernel/lib/muldiv.c hv/seed.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* The machine as a whole: built, failing at every allocation, and each device's small ports. */

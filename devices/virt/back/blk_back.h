@@ -85,9 +85,18 @@ struct blk_thin_init {
 };
 int __must_check blk_thin_create(const struct blk_thin_init *init, struct blk_back **out);
 
-/** Memory read in place, which stays. The last sector is filled up with zeros. 0 or
- *  -RAY_ENOMEM. Context: thread. */
-int __must_check blk_image_create(const uint8_t *data, uint64_t size, struct blk_back **out);
+/**
+ * Memory read in place. The last sector is filled up with zeros.
+ * @name  what it is, static text
+ * @owned it is of the heap, and the back end's to free; else it stays where it is
+ * Returns: 0 or -RAY_ENOMEM. Context: thread.
+ */
+int __must_check blk_image_create(const char *name, const uint8_t *data, uint64_t size, bool owned,
+				  struct blk_back **out);
+
+/** What a definition tells a cloud image, as a disk. 0 or -RAY_ENOMEM. Context: thread. */
+struct vm_def;
+int __must_check blk_seed_create(const struct vm_def *def, struct blk_back **out);
 
 /**
  * A block device of the host, or a part of one, for this guest alone.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A read-only disk in memory that is there anyway: a boot module.
- * Owns: nothing of the memory. Locking: none; nothing changes.
+ * A read-only disk in memory that is there anyway, as a boot module is, or was made for it.
+ * Owns: the memory where it is told so. Locking: none; nothing changes.
  */
 #include "devices/virt/back/blk_back.h"
 #include "kernel/lib/err.h"
@@ -11,6 +11,7 @@ struct image {
 	struct blk_back back;
 	const uint8_t *data;
 	uint64_t size; /* of the data; the disk ends with its sector */
+	bool owned;
 };
 
 static int image_submit(struct blk_back *b, struct blk_io *io)
@@ -30,7 +31,11 @@ static int image_submit(struct blk_back *b, struct blk_io *io)
 
 static void image_close(struct blk_back *b)
 {
-	kfree(container_of(b, struct image, back));
+	struct image *image = container_of(b, struct image, back);
+
+	if (image->owned)
+		kfree((void *)(uintptr_t)image->data);
+	kfree(image);
 }
 
 static const struct blk_back_ops image_ops = {
@@ -38,17 +43,19 @@ static const struct blk_back_ops image_ops = {
 	.close = image_close,
 };
 
-int blk_image_create(const uint8_t *data, uint64_t size, struct blk_back **out)
+int blk_image_create(const char *name, const uint8_t *data, uint64_t size, bool owned,
+		     struct blk_back **out)
 {
 	struct image *image = kzalloc(sizeof(*image), MEM_BLOCK);
 
 	if (!image)
 		return -RAY_ENOMEM;
-	image->back = (struct blk_back){.ops = &image_ops, .name = "module", .read_only = true,
+	image->back = (struct blk_back){.ops = &image_ops, .name = name, .read_only = true,
 					.sector = BLK_SECTOR, .physical = BLK_PHYSICAL,
 					.size = ALIGN_UP(size, (uint64_t)BLK_SECTOR)};
 	image->data = data;
 	image->size = size;
+	image->owned = owned;
 	*out = &image->back;
 	return 0;
 }

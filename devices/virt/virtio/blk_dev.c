@@ -188,7 +188,7 @@ struct options {
 	uint64_t ram;
 	const char *module, *dev, *volume;
 	const char *serial;
-	bool read_only, cow;
+	bool read_only, cow, seed;
 	uint64_t queues;
 	struct quota_limits limits;
 };
@@ -212,9 +212,9 @@ static int numbers_read(struct spec *s, struct options *o)
 
 static int options_check(const struct spec *s, const struct options *o, bool ram)
 {
-	if (ram + (o->module != NULL) + (o->dev != NULL) + (o->volume != NULL) != 1)
+	if (ram + (o->module != NULL) + (o->dev != NULL) + (o->volume != NULL) + o->seed != 1)
 		return spec_fail(s, -RAY_EINVAL,
-				 "one of ram=SIZE, module=NAME, dev=NAME and volume=NAME says what is on it");
+				 "one of ram=SIZE, module=NAME, dev=NAME, volume=NAME and seed says what is on it");
 	if (ram && (o->ram == 0 || o->ram % BLK_SECTOR || o->ram > BLK_SIZE_MAX))
 		return spec_fail(s, -RAY_EINVAL, "ram: a multiple of 512 bytes, at most 4T");
 	if (o->cow && !o->module)
@@ -240,6 +240,7 @@ static int options_read(struct spec *s, struct options *o)
 	o->serial = spec_text(s, "serial");
 	o->read_only = spec_flag(s, "ro");
 	o->cow = spec_flag(s, "cow");
+	o->seed = spec_flag(s, "seed");
 	return options_check(s, o, spec_text(s, "ram") != NULL);
 }
 
@@ -253,6 +254,8 @@ static int back_create(struct vattach *a, const struct options *o, struct blk_ba
 		return blk_dev_create(o->dev, out);
 	if (o->volume)
 		return blk_volume_create(o->volume, o->read_only, out, why);
+	if (o->seed)
+		return blk_seed_create(&a->vm->def, out);
 	if (!o->module)
 		return blk_thin_create(&init, out);
 	err = module_find(o->module, &init.base, &init.base_size);
@@ -261,7 +264,7 @@ static int back_create(struct vattach *a, const struct options *o, struct blk_ba
 	if (init.base_size == 0)
 		return -RAY_EINVAL;
 	if (o->read_only)
-		return blk_image_create(init.base, init.base_size, out);
+		return blk_image_create("module", init.base, init.base_size, false, out);
 	init.name = "overlay";
 	init.size = ALIGN_UP(init.base_size, (uint64_t)BLK_SECTOR);
 	return blk_thin_create(&init, out);
@@ -335,8 +338,8 @@ static const struct vhandler_verb_name blk_verbs[] = {
 
 static const struct vkind vkind_disk = {
 	.name = "disk",
-	.summary = "block device on memory, a boot module, a disk of the host or a volume",
-	.options = "ram=SIZE, module=NAME, dev=NAME or volume=NAME, ro, cow (a module's default), serial=TEXT, queues=N, "
+	.summary = "block device on memory, a boot module, a disk of the host, a volume or what a cloud image asks for",
+	.options = "ram=SIZE, module=NAME, dev=NAME, volume=NAME or seed, ro, cow (a module's default), serial=TEXT, queues=N, "
 		   "iops=N, rate=BYTES a second, burst=BYTES, space=BYTES (10G)",
 	.example = "ram=64M",
 	.policy = POLICY_BLK,
