@@ -76,15 +76,21 @@ static int find(struct store *st, const struct layer *top, uint64_t l, uint64_t 
 
 int store_find(struct store *st, uint32_t id, uint64_t l, uint64_t n, struct store_piece *out)
 {
-	uint64_t flags = store_lock(st);
+	uint64_t flags = spin_lock_irqsave(&st->lock);
 	const struct object *o = object_by_id(st, id);
 	struct cursor c;
 	int err = -RAY_ENOENT;
 
 	if (likely(o))
 		err = find(st, o->layer, l, n, out, &c);
+	out->changes = st->changes;
 	store_unlock(st, flags);
 	return err;
+}
+
+uint64_t store_changes(const struct store *st)
+{
+	return __atomic_load_n(&st->changes, __ATOMIC_ACQUIRE);
 }
 
 static int find_load(struct store *st, const struct layer *layer, uint64_t l, uint64_t n,

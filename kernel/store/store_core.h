@@ -172,6 +172,7 @@ struct store_piece {
 	bool sums; /* DATA: has checksums */
 	uint64_t phys; /* DATA */
 	uint64_t n;
+	uint64_t changes; /* store_changes() when it was found */
 };
 
 /**
@@ -182,6 +183,9 @@ struct store_piece {
  */
 int __must_check store_find(struct store *st, uint32_t id, uint64_t l, uint64_t n,
 			    struct store_piece *out);
+/** While this is the same, what store_find() said still holds: under what store_find() asks for.
+ *  Context: any. */
+uint64_t store_changes(const struct store *st);
 int __must_check store_find_load(struct store *st, uint32_t id, uint64_t l, uint64_t n,
 				 struct store_piece *out);
 

@@ -138,6 +138,7 @@ struct log {
 struct store {
 	struct store_port port;
 	struct spinlock lock;
+	uint64_t changes; /* times the lock was taken by who may change something */
 	struct store_super super; /* as on the disk */
 	uint64_t id;              /* first half of the uuid, for nodes and log blocks */
 	struct tree tree;
@@ -173,9 +174,13 @@ static inline int store_writable(const struct store *st)
 	return st->failed ? st->failed : st->read_only ? -RAY_EROFS : 0;
 }
 
+/* Whoever takes it may change what is where: what store_find() said before may be no more so. */
 static inline uint64_t store_lock(struct store *st)
 {
-	return spin_lock_irqsave(&st->lock);
+	uint64_t flags = spin_lock_irqsave(&st->lock);
+
+	__atomic_store_n(&st->changes, st->changes + 1, __ATOMIC_RELEASE);
+	return flags;
 }
 
 static inline void store_unlock(struct store *st, uint64_t flags)

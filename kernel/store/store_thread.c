@@ -7,6 +7,7 @@
  * has ended with. They do not: a part of a block is read, changed and mapped in one go, whole
  * blocks are mapped as a whole, and what is written where it is stays there until nobody does.
  */
+#include "kernel/arch/cpu.h"
 #include "kernel/lib/err.h"
 #define LOG_TAG "store"
 #include "kernel/log.h"
@@ -27,12 +28,21 @@ static void take_all(struct store_dev *s, struct list_head *from, struct list_he
 	spin_unlock_irqrestore(&s->queue_lock, flags);
 }
 
+static bool fast(struct volio *o)
+{
+	uint64_t flags = irq_save();
+	bool done = volio_fast(o);
+
+	irq_restore(flags);
+	return done;
+}
+
 static void begin(struct store_dev *s, struct volio *o)
 {
 	if (o->r->op == BLOCK_FLUSH)
 		volio_queue(o, &s->flush);
 	/* Its blocks may be in memory by now, or be its own. */
-	else if (!volio_fast(o))
+	else if (!fast(o))
 		volume_slow(o);
 }
 

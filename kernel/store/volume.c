@@ -2,6 +2,7 @@
 /* Volumes by name: what a name means, opening and closing. */
 #include <string.h>
 
+#include "kernel/arch/percpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/mm/heap.h"
@@ -79,6 +80,11 @@ static struct volume *volume_create(const struct volume_ref *ref, bool read_only
 
 	if (!v)
 		return NULL;
+	v->cpu = kcalloc(cpu_count(), sizeof(v->cpu[0]), MEM_STORE);
+	if (!v->cpu) {
+		kfree(v);
+		return NULL;
+	}
 	v->s = ref->s;
 	v->id = ref->e.id;
 	v->size = ref->e.size;
@@ -87,6 +93,13 @@ static struct volume *volume_create(const struct volume_ref *ref, bool read_only
 	ray_snprintf(v->name, sizeof(v->name), "%s:%s%s%s", ref->s->name, ref->of.name,
 		     snapshot ? "@" : "", snapshot ? ref->e.name : "");
 	return v;
+}
+
+static void volume_free(struct volume *v)
+{
+	volio_spares_free(v);
+	kfree(v->cpu);
+	kfree(v);
 }
 
 int volume_open(const char *name, bool read_only, struct volume **out, char why[STORE_WHY_LEN])
@@ -108,8 +121,8 @@ int volume_open(const char *name, bool read_only, struct volume **out, char why[
 	if (!err) {
 		ref.s->users++;
 		*out = v;
-	} else {
-		kfree(v);
+	} else if (v) {
+		volume_free(v);
 	}
 	store_leave(ref.s);
 	return err;
@@ -123,7 +136,7 @@ void volume_close(struct volume *v)
 	store_let_go(s->st, v->id);
 	s->users--;
 	store_turn_give(s);
-	kfree(v);
+	volume_free(v);
 }
 
 uint64_t volume_size(const struct volume *v)

@@ -7,10 +7,13 @@
 #include <string.h>
 
 #include "kernel/arch/cpu.h"
+#include "kernel/arch/percpu.h"
 #include "kernel/lib/err.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/page.h"
 #include "kernel/store/volume_priv.h"
+
+#define PIECE_BLOCKS BIT(20) /* what is asked for at once: extents are long */
 
 /* --- counting --- */
 
@@ -66,6 +69,44 @@ static void parts_free(struct volio *o)
 	}
 }
 
+/* Context: IRQs off, as the CPU's own is used. */
+static struct volio *volio_get(struct volume *v)
+{
+	struct volume_cpu *c = &v->cpu[this_cpu()->id];
+	struct volio *o = c->spare;
+
+	if (unlikely(!o))
+		return kmalloc(sizeof(*o), MEM_STORE);
+	c->spare = o->spare;
+	c->spares--;
+	return o;
+}
+
+static void volio_put(struct volume *v, struct volio *o)
+{
+	struct volume_cpu *c = &v->cpu[this_cpu()->id];
+
+	if (unlikely(c->spares == VOLUME_SPARES)) {
+		kfree(o);
+		return;
+	}
+	o->spare = c->spare;
+	c->spare = o;
+	c->spares++;
+}
+
+void volio_spares_free(struct volume *v)
+{
+	for (unsigned int i = 0; i < cpu_count(); i++) {
+		while (v->cpu[i].spare) {
+			struct volio *o = v->cpu[i].spare;
+
+			v->cpu[i].spare = o->spare;
+			kfree(o);
+		}
+	}
+}
+
 void volio_end(struct volio *o, int err)
 {
 	struct block_req *r = o->r;
@@ -73,8 +114,8 @@ void volio_end(struct volio *o, int err)
 
 	stats_add(o, err);
 	parts_free(o);
-	kfree(o);
 	flags = irq_save();
+	volio_put(o->v, o);
 	r->done(r, err);
 	irq_restore(flags);
 }
@@ -196,6 +237,31 @@ static bool fast_flush(struct volio *o)
 	return true;
 }
 
+/*
+ * The piece of the volume that the request's blocks are in, if one piece has them all: the one
+ * that this CPU found last, as long as nothing was changed.
+ */
+static bool piece_find(struct volio *o, struct store_piece *out)
+{
+	struct volume_cpu *c = &o->v->cpu[this_cpu()->id];
+	uint64_t into = o->l - c->l;
+
+	if (unlikely(into >= c->piece.n || c->piece.n - into < o->n ||
+		     c->piece.changes != store_changes(o->v->s->st))) {
+		c->piece.n = 0;
+		if (store_find(o->v->s->st, o->v->id, o->l, PIECE_BLOCKS, &c->piece) != 0) {
+			c->piece.n = 0;
+			return false;
+		}
+		c->l = o->l;
+		into = 0;
+	}
+	*out = c->piece;
+	out->phys += into;
+	return out->n - into >= o->n && out->kind == STORE_PIECE_DATA && !out->sums;
+}
+
+/* Context: IRQs off. */
 static bool fast_data(struct volio *o)
 {
 	const struct block_req *r = o->r;
@@ -206,8 +272,7 @@ static bool fast_data(struct volio *o)
 	o->one.phase = store_count(s);
 	if (r->op == BLOCK_WRITE && unlikely(__atomic_load_n(&s->hold_writes, __ATOMIC_SEQ_CST)))
 		goto slow;
-	if (store_find(s->st, o->v->id, o->l, o->n, &p) != 0 || p.n < o->n ||
-	    p.kind != STORE_PIECE_DATA || p.sums || (r->op == BLOCK_WRITE && !p.own))
+	if (!piece_find(o, &p) || (r->op == BLOCK_WRITE && !p.own))
 		goto slow;
 	o->one.io = (struct block_req){.op = r->op, .flags = r->flags, .len = r->len,
 				       .seg = r->seg, .seg_count = r->seg_count};
@@ -234,17 +299,14 @@ static int request_check(const struct volume *v, const struct block_req *r)
 	return v->read_only && r->op != BLOCK_READ ? -RAY_EROFS : 0;
 }
 
-void volume_submit(struct volume *v, struct block_req *r)
+static void submit_irqs_off(struct volume *v, struct block_req *r)
 {
-	struct volio *o = kmalloc(sizeof(*o), MEM_STORE);
+	struct volio *o = volio_get(v);
 	int err = o ? request_check(v, r) : -RAY_ENOMEM;
 
 	if (unlikely(err)) {
-		uint64_t flags = irq_save();
-
 		kfree(o);
 		r->done(r, err);
-		irq_restore(flags);
 		return;
 	}
 	o->v = v;
@@ -258,4 +320,12 @@ void volume_submit(struct volume *v, struct block_req *r)
 		return;
 	__atomic_fetch_add(&v->stats.slow, 1, __ATOMIC_RELAXED);
 	volio_queue(o, &v->s->todo);
+}
+
+void volume_submit(struct volume *v, struct block_req *r)
+{
+	uint64_t flags = irq_save();
+
+	submit_irqs_off(v, r);
+	irq_restore(flags);
 }

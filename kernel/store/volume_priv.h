@@ -36,8 +36,18 @@ struct store_dev {
 	unsigned int users; /* open volumes */
 };
 
+/* What a CPU keeps of a volume for itself. Context: that CPU, IRQs off. */
+#define VOLUME_SPARES 32u
+struct volume_cpu {
+	struct volio *spare; /* memory of requests that are over */
+	unsigned int spares;
+	uint64_t l;            /* the last piece that was found, from block l on */
+	struct store_piece piece; /* n 0: none */
+};
+
 struct volume {
 	struct store_dev *s;
+	struct volume_cpu *cpu; /* by number */
 	uint32_t id;
 	uint64_t size;
 	uint32_t flags; /* STORE_F_* */
@@ -59,6 +69,7 @@ struct vpart {
 /* A request under way. */
 struct volio {
 	struct list_head node; /* of the store's lists */
+	struct volio *spare;   /* while it is nobody's: the next one */
 	struct volume *v;
 	struct block_req *r;
 	uint32_t left; /* atomic: parts under way, and who makes them */
@@ -69,11 +80,14 @@ struct volio {
 	struct vpart one; /* the part of one that has just one: it has no memory of its own */
 };
 
+/** No request is under way any more. Context: thread. */
+void volio_spares_free(struct volume *v);
 /** It is over. Context: any but NMI. */
 void volio_end(struct volio *o, int err);
 /** Let the thread have it. Context: any but NMI. */
 void volio_queue(struct volio *o, struct list_head *list);
-/** Begin it here if that needs neither the disk nor a change of the store. False: it does. */
+/** Begin it here if that needs neither the disk nor a change of the store. False: it does.
+ *  Context: IRQs off. */
 bool volio_fast(struct volio *o);
 /** Something is under way on blocks of a volume, from now on. Returns: the phase it is counted in. */
 unsigned int store_count(struct store_dev *s);

@@ -24,6 +24,7 @@ help:
 	@echo 'make fuzz-cov     lines of each parser that the committed corpus reaches (80 % at least)'
 	@echo 'make boot-test    boot tests (T=expression, as pytest -k)'
 	@echo 'make guest-images the Linux guests that tests start (docs/guests.md)'
+	@echo 'make debian-image a whole Debian on a disk (root, minutes; docs/guests.md)'
 	@echo 'make lint         layers, headers alone, clang-tidy, cppcheck'
 	@echo 'make cov          line coverage of the unit tests'
 	@echo 'make docs         write docs/shell.md and docs/markers.md from the sources'

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from .console import Console
+from .disks import store_image
 from .guest import CLOUD_KERNEL, INITRD_TOOLS, Guest
 from .machine import TOP, Config, machine
 from .shell import Shell
@@ -392,6 +393,73 @@ def boot_devices(backend):
             finally:
                 log_keep(target, f"{backend}-devices")
     return rows
+
+
+# ---- the store's boot -----------------------------------------------------------------------
+
+STORE_CONF = """[rayos]
+mitigations = off
+[boot]
+module = vbench.elf
+"""
+STORE_VM = "vm define {name} kernel=vbench.elf memory=64M \"cmdline=blk poll\" disk={disk}"
+
+
+def busy_us(shell):
+    """Time that threads took which a command of the store runs on; under -icount a microsecond is
+    a thousand instructions."""
+    return sum(row["cpu_time_us"] for row in shell.listing("threads")
+               if row["name"] == "shell" or row["name"].startswith("store/"))
+
+
+def snapshot_cost(shell):
+    """Instructions of a snapshot of a volume of 100 GiB that has data, with the shell's part."""
+    shell.ok("volume resize bench 100G", 60)
+    idle = busy_us(shell)
+    before = busy_us(shell)
+    shell.ok("volume snapshot bench first", 60)
+    return 1000 * (busy_us(shell) - before - (before - idle))
+
+
+def store_reads(shell, name, disk):
+    """{row: instructions} of a guest whose disk is that."""
+    shell.ok(STORE_VM.format(name=name, disk=disk), 60)
+    bench_guest(shell, name)
+    values = {}
+    for byte in "13s":
+        values |= measured(shell, name, byte)[0]
+    shell.ok(f"vm kill {name}", 60)
+    return values
+
+
+def boot_store(backend):
+    """The boot that measures volumes on NVMe, beside a partition of the same disk. Waiting for
+    the disk does not count: the guest polls, and takes off what it did meanwhile."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        iso = make_image(folder, STORE_CONF, TOP / "build/guests/vbench.elf")
+        disk = store_image(folder / "nvme.img", 256, 64)
+        extra = ["-drive", f"if=none,id=nvme,format=raw,cache=unsafe,file={disk}",
+                 "-device", "nvme,serial=bench,drive=nvme"]
+        with machine(Config(backend=backend, iso=iso, icount=True, memory=1024,
+                            extra=extra)) as target:
+            try:
+                shell = Shell(target).wait_ready()
+                shell.ok("volume format nvme0n1p1 --yes", 120)
+                shell.ok("volume create bench 16M", 60)
+                volume = store_reads(shell, "volume", "volume=bench")
+                raw = store_reads(shell, "raw", "dev=nvme0n1p2")
+                snapshot = snapshot_cost(shell)
+            finally:
+                log_keep(target, f"{backend}-store")
+    overhead = round(100 * (volume["blk_4k_d1"] / raw["blk_4k_d1"] - 1), 1)
+    return [("nvme_4k_d1", volume["blk_4k_d1"], "instructions", 3200),
+            ("nvme_4k_d32", volume["blk_4k_d32"], "instructions", 1500),
+            ("nvme_seq", volume["blk_seq"], "instructions", 40),
+            ("nvme_4k_d1_raw", raw["blk_4k_d1"], "instructions", None),
+            ("nvme_4k_d32_raw", raw["blk_4k_d32"], "instructions", None),
+            ("volume_overhead", overhead, "percent", 15),
+            ("snapshot_100g", snapshot, "instructions", 1_000_000)]
 
 
 # ---- one boot for each backend and choice of mitigations ------------------------------------

@@ -30,7 +30,7 @@ static void user_data(const struct vm_seed *s, struct sink *out)
 
 	sink_printf(out, "#cloud-config\n");
 	if (s->hostname[0])
-		sink_printf(out, "hostname: \"%s\"\n", s->hostname);
+		sink_printf(out, "hostname: \"%s\"\nmanage_etc_hosts: true\n", s->hostname);
 	if (s->user[0])
 		sink_printf(out, "users:\n  - name: \"%s\"\n    shell: /bin/bash\n"
 				 "    sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n", s->user);
