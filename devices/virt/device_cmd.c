@@ -384,7 +384,7 @@ static int limit_set(struct cmd_ctx *ctx, struct quota_limits *l, char *text)
 		{"bytes", &l->bytes_per_second, true}, {"bytes-burst", &l->bytes_burst, true},
 		{"space", &l->bytes_in_use, true},
 	};
-	struct spec s;
+	struct spec s = {.count = 0};
 	char why[128];
 	int err = spec_parse(&s, text, why, sizeof(why));
 

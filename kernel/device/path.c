@@ -71,12 +71,23 @@ static struct device_path below(struct device *d, const char *path)
 	return p;
 }
 
+/* The device of a class by its name, and what of it @path is behind that. */
+static struct device_path of_class(enum device_class cls, const char *name, const char *path)
+{
+	struct device *d = NULL;
+
+	while ((d = device_walk(d)) != NULL) {
+		if (d->cls == cls && strcmp(d->name, name) == 0)
+			return below(d, path);
+	}
+	return (struct device_path){.kind = PATH_NONE};
+}
+
 /* "/dev" and what follows. */
 static struct device_path by_class(const char *path)
 {
 	struct device_path p = {.kind = PATH_CLASSES};
 	char word[DEVICE_NAME_LEN];
-	struct device *d = NULL;
 
 	word_take(&path, word);
 	if (!word[0])
@@ -84,15 +95,10 @@ static struct device_path by_class(const char *path)
 	while (p.cls < DEVICE_CLASS_COUNT && strcmp(word, device_class_name(p.cls)) != 0)
 		p.cls++;
 	p.kind = p.cls < DEVICE_CLASS_COUNT ? PATH_CLASS : PATH_NONE;
-	word_take(&path, word);
-	if (!word[0] || p.kind == PATH_NONE)
+	if (p.kind == PATH_NONE)
 		return p;
-	while ((d = device_walk(d)) != NULL) {
-		if (d->cls == p.cls && strcmp(d->name, word) == 0)
-			return below(d, path);
-	}
-	p.kind = PATH_NONE;
-	return p;
+	word_take(&path, word);
+	return word[0] ? of_class(p.cls, word, path) : p;
 }
 
 struct device_path device_path_find(const char *path)

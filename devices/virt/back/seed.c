@@ -52,7 +52,7 @@ static void meta_data(const struct vm_def *def, const char *user, struct sink *o
 
 int blk_seed_create(const struct vm_def *def, struct blk_back **out)
 {
-	char *text = kzalloc(2 * TEXT_MAX, MEM_BLOCK), *user = text, *meta = text + TEXT_MAX;
+	char *text = kzalloc(2 * TEXT_MAX, MEM_BLOCK), *user = text, *meta;
 	struct buf_sink b;
 	struct iso_file files[2];
 	uint8_t *image;
@@ -61,6 +61,7 @@ int blk_seed_create(const struct vm_def *def, struct blk_back **out)
 
 	if (!text)
 		return err;
+	meta = text + TEXT_MAX;
 	buf_sink_init(&b, user, TEXT_MAX);
 	user_data(&def->seed, &b.sink);
 	buf_sink_init(&b, meta, TEXT_MAX);
