@@ -34,7 +34,7 @@ static __unused void fake_irq(unsigned int index)
 		fake_irqs[index].fn(fake_irqs[index].arg);
 }
 
-static void *fake_memory(uint64_t addr)
+static __unused void *fake_memory(uint64_t addr)
 {
 	assert(fake_master);
 	return (void *)(uintptr_t)addr;
