@@ -129,6 +129,10 @@ int __must_check block_table_read(struct block_dev *dev, struct gpt *out, char *
 
 /** gpt_repair() of a disk that the caller has claimed. Context: thread. */
 int __must_check block_table_repair(struct block_dev *dev, char *what, size_t what_len);
+/** Write a table to a whole disk that is claimed. Errors of gpt_write(), -RAY_ENOMEM. Context: thread. */
+int __must_check block_table_write(struct block_dev *dev, const struct gpt *table);
+/** The disk as gpt.h reads and writes it. */
+struct gpt_source block_table_source(struct block_dev *dev);
 
 /** A page of zeros, for who writes them. Context: any. */
 extern hpa_t block_zeros;

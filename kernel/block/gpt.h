@@ -65,10 +65,32 @@ int __must_check gpt_read(const struct gpt_source *s, struct gpt *out, void *buf
 int __must_check gpt_repair(const struct gpt_source *s, struct gpt *scratch, void *buf, char *what,
 			    size_t what_len);
 
+/** Blocks that partitions may have, of a disk that gpt_write() writes. */
+uint64_t gpt_first_usable(const struct gpt_source *s);
+uint64_t gpt_last_usable(const struct gpt_source *s);
+/**
+ * Another partition in the first gap that it fits into, at a multiple of 1 MiB. Pure.
+ * @bytes  0: all of the first gap
+ * @p      type, id, attributes and name; its number and place are filled in
+ * Returns: 0, -RAY_ENOSPC
+ */
+int __must_check gpt_add(const struct gpt_source *s, struct gpt *g, uint64_t bytes,
+			 struct gpt_part *p);
+/** 0, -RAY_ENOENT (no such number). Pure. */
+int __must_check gpt_remove(struct gpt *g, unsigned int number);
+/**
+ * Write both copies and the protective MBR, the backup first: cut anywhere, one of them is whole.
+ * Returns: 0; -RAY_ENOSPC (too small a disk, a partition outside what may be used), errors of
+ *          read(), write(), flush()
+ */
+int __must_check gpt_write(const struct gpt_source *s, const struct gpt *g, void *buf);
+
 /** "01234567-89ab-cdef-0123-456789abcdef"; @out GPT_TEXT_LEN bytes. */
 void gpt_guid_text(const struct gpt_guid *g, char *out);
 /** A word for types that are known, "" for others. */
 const char *gpt_type_name(const struct gpt_guid *type);
+/** The type that has that word. */
+bool gpt_type_find(const char *name, struct gpt_guid *out);
 
 /** Partitions of this type hold a store of volumes (docs/storage.md). */
 extern const struct gpt_guid gpt_type_rayos;

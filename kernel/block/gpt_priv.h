@@ -58,4 +58,7 @@ int __must_check gpt_copy_read(const struct gpt_copy *c, struct gpt *out, struct
 int __must_check gpt_mbr_read(const struct gpt_source *s, uint8_t *buf, bool *protective,
 			      bool *other);
 
+/** gpt_repair.c: the protective MBR (5.2.3), what boots stays. Errors of read(), write(), flush(). */
+int __must_check gpt_mbr_write(const struct gpt_source *s, uint8_t *buf);
+
 #endif

@@ -106,7 +106,7 @@ static int backup_make(const struct gpt_source *s, const struct gpt_header *h, u
 }
 
 /* One partition over all of the disk, as far as 32 bits go (table 5.4). What boots stays. */
-static int mbr_make(const struct gpt_source *s, uint8_t *buf)
+int gpt_mbr_write(const struct gpt_source *s, uint8_t *buf)
 {
 	uint8_t *e = buf + MBR_ENTRY;
 	int err = s->read(s->ctx, 0, buf, 1);
@@ -166,7 +166,7 @@ int gpt_repair(const struct gpt_source *s, struct gpt *scratch, void *buf, char 
 	}
 	if (!protective && !other) {
 		ray_snprintf(what, what_len, "the protective MBR was written anew");
-		return mbr_make(s, buf);
+		return gpt_mbr_write(s, buf);
 	}
 	ray_snprintf(what, what_len, "nothing is damaged");
 	return 0;

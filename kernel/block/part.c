@@ -48,12 +48,27 @@ static int flush_blocks(void *ctx)
 	return block_flush(ctx);
 }
 
+struct gpt_source block_table_source(struct block_dev *dev)
+{
+	return (struct gpt_source){.ctx = dev, .logical = dev->limits.logical,
+				   .blocks = dev->ident.size / dev->limits.logical,
+				   .read = read_blocks, .write = write_blocks,
+				   .flush = flush_blocks};
+}
+
+int block_table_write(struct block_dev *dev, const struct gpt *table)
+{
+	const struct gpt_source source = block_table_source(dev);
+	void *buf = kmalloc(GPT_SCRATCH, MEM_BLOCK);
+	int err = buf ? gpt_write(&source, table, buf) : -RAY_ENOMEM;
+
+	kfree(buf);
+	return err;
+}
+
 int block_table_repair(struct block_dev *dev, char *what, size_t what_len)
 {
-	const struct gpt_source source = {.ctx = dev, .logical = dev->limits.logical,
-					  .blocks = dev->ident.size / dev->limits.logical,
-					  .read = read_blocks, .write = write_blocks,
-					  .flush = flush_blocks};
+	const struct gpt_source source = block_table_source(dev);
 	struct gpt *scratch = kmalloc(sizeof(*scratch), MEM_BLOCK);
 	void *buf = kmalloc(GPT_SCRATCH, MEM_BLOCK);
 	int err = -RAY_ENOMEM;

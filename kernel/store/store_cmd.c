@@ -2,14 +2,13 @@
 /* The `volume` commands that are about whole stores. */
 #include <string.h>
 
-#include "kernel/arch/cpu.h"
-#include "kernel/arch/features.h"
 #include "kernel/block/block_cmd.h"
 #include "kernel/lib/fmt.h"
 #include "kernel/lib/table.h"
 #include "kernel/marker.h"
 #include "kernel/mm/heap.h"
 #include "kernel/store/volume_cmd.h"
+#include "kernel/uuid.h"
 
 static void store_row(struct store_dev *s, void *arg)
 {
@@ -194,22 +193,6 @@ SHELL_CMD(volume_scrub, "volume scrub", "read again everything that has a checks
 	  .example = "volume scrub", .run = volume_scrub_run);
 
 /* --- making, mounting --- */
-
-/* An identity, version 4 (RFC 9562, 5.4). Nothing secret depends on it. */
-static void uuid_make(uint8_t uuid[16])
-{
-	uint64_t v[2] = {time_now() * 0x9e3779b97f4a7c15ull, time_wall_ns()};
-
-	for (unsigned int i = 0; i < 2; i++) {
-		uint64_t random;
-
-		if (cpu_features()->rdrand && rdrand64(&random))
-			v[i] ^= random;
-	}
-	memcpy(uuid, v, 16);
-	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
-	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
-}
 
 static int format(struct block_dev *dev)
 {

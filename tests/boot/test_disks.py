@@ -39,7 +39,14 @@ def disk_files(tmp_path_factory):
     files = {name: disk_image(folder / f"{name}.img", PART_MIB) for name in DISKS}
     files[BAD] = folder / "bad.img"
     files[BAD].write_bytes(b"\x5a" * (4 * MIB))
+    files[SPARE] = folder / "spare.img"
+    with open(files[SPARE], "wb") as image:
+        image.truncate(SPARE_MIB * MIB)
     return files
+
+
+SPARE = "vdb"
+SPARE_MIB = 96
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +61,8 @@ def shell(boot, disk_files, tmp_path_factory):
                          ("vda", "virtio-blk-pci,serial=VB-1")):
         extra += ["-drive", f"if=none,id={name},format=raw,cache=writeback,discard=unmap,"
                   f"file={disk_files[name]}", "-device", f"{device},drive={name}"]
+    extra += ["-drive", f"if=none,id={SPARE},format=raw,cache=writeback,file={disk_files[SPARE]}",
+              "-device", f"virtio-blk-pci,serial=VB-2,drive={SPARE}"]
     extra += ["-blockdev", f"driver=blkdebug,node-name=bad,image.driver=file,"
               f"image.filename={disk_files[BAD]},inject-error.0.event=none,inject-error.0.iotype=read,"
               f"inject-error.0.errno=5,inject-error.0.sector={BAD_SECTOR}",
@@ -65,7 +74,7 @@ def test_disks_and_their_partitions(shell, show):
     show(shell.ok("disk list"))
     disks = {row["name"]: row for row in shell.listing("disk list")}
     assert list(disks) == ["nvme0n1", "nvme0n1p1", "nvme0n1p2", "sda", "sda1", "sda2", "sdb",
-                           "sdb1", "sdb2", "sdc", "vda", "vda1", "vda2"]
+                           "sdb1", "sdb2", "sdc", "vda", "vda1", "vda2", "vdb"]
     assert disks["nvme0n1"]["model"] == "QEMU NVMe Ctrl" and disks["nvme0n1"]["serial"] == "NV-1"
     assert disks["sda"]["model"] == "QEMU QEMU HARDDISK" and disks["sda"]["serial"] == "SC-1"
     assert disks["sdb"]["model"] == "QEMU HARDDISK" and disks["sdb"]["serial"] == "AH-1"
@@ -181,6 +190,32 @@ def test_a_damaged_table_is_repaired(shell, disk_files, show):
                             stdout=subprocess.PIPE, text=True).stdout
     show(verify)
     assert "No problems found" in verify
+
+
+def test_a_table_is_made_and_changed(shell, disk_files, show):
+    """From an empty disk to one with a store; sgdisk reads what was written, and RayOS it again."""
+    assert "has no partition table" in shell.run(f"disk add {SPARE} 8M").text
+    shell.ok(f"disk label {SPARE} --yes")
+    assert shell.ok(f"disk add {SPARE} 20M --type=linux --name=für") == "partition 1: 20 MiB"
+    shell.ok(f"disk add {SPARE} 36M --name=first")
+    shell.ok(f"disk add {SPARE} rest --type=efi-system")
+    show(shell.ok(f"disk part {SPARE}"))
+    assert [(p["number"], p["type"], p["name"], p["size"] // MIB) for p in
+            shell.listing(f"disk part {SPARE}")] == [
+        (1, "linux", "für", 20), (2, "rayos", "first", 36), (3, "efi-system", "", 38)]
+    assert "no room" in shell.run(f"disk add {SPARE} 1M").text
+    assert "is no type" in shell.run(f"disk add {SPARE} 1M --type=fat").text
+    assert "name one of its partitions" in shell.run(f"disk remove {SPARE} --yes").text
+    shell.ok(f"volume format {SPARE}2 --yes", 60)
+    assert "is in use" in shell.run(f"disk remove {SPARE}1 --yes").text
+    shell.ok(f"volume unmount {SPARE}2", 60)
+    shell.ok(f"disk remove {SPARE}1 --yes")
+    names = [row["name"] for row in shell.listing("disk list") if row["name"].startswith(SPARE)]
+    assert names == [SPARE, f"{SPARE}2", f"{SPARE}3"]
+    said = subprocess.run(["/usr/sbin/sgdisk", "-v", "-p", disk_files[SPARE]], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    show(said)
+    assert "No problems found" in said and "first" in said
 
 
 @pytest.mark.parametrize("disk", DISKS)

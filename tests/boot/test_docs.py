@@ -27,7 +27,8 @@ LAST = ["reboot", "poweroff"]
 # What needs devices that neither the demo nor this machine has: typed in test_display.py,
 # test_vsock.py and test_disks.py.
 ELSEWHERE = ("vm key", "vm type", "vm pointer", "vm screenshot", "vm connect", "disk info", "disk part",
-             "disk dump", "disk smart", "disk repair", "disk fault", "volume ", "dev bind", "dev unbind",
+             "disk dump", "disk smart", "disk repair", "disk fault", "disk label", "disk add", "disk remove",
+             "volume ", "dev bind", "dev unbind",
              "dev suspend", "dev resume")
 
 

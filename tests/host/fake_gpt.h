@@ -128,7 +128,7 @@ static __unused void fake_gpt_seal_both(struct fake_gpt *g)
 	fake_gpt_seal(g, FAKE_GPT_BLOCKS - 1);
 }
 
-static void fake_gpt_make(struct fake_gpt *g, uint32_t logical)
+static __unused void fake_gpt_make(struct fake_gpt *g, uint32_t logical)
 {
 	uint64_t blocks = 128u * 128u / logical;
 	uint8_t *mbr;

@@ -1,7 +1,7 @@
 /* UNIT: kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c
  * kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c kernel/block/part.c
  * kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c kernel/lib/fmt.c
- * kernel/lib/sink.c
+ * kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* The block layer over a disk that is slow, full, picky and broken, beside a plain array. */
