@@ -65,9 +65,6 @@ int __must_check gpt_read(const struct gpt_source *s, struct gpt *out, void *buf
 int __must_check gpt_repair(const struct gpt_source *s, struct gpt *scratch, void *buf, char *what,
 			    size_t what_len);
 
-/** Blocks that partitions may have, of a disk that gpt_write() writes. */
-uint64_t gpt_first_usable(const struct gpt_source *s);
-uint64_t gpt_last_usable(const struct gpt_source *s);
 /**
  * Another partition in the first gap that it fits into, at a multiple of 1 MiB. Pure.
  * @bytes  0: all of the first gap

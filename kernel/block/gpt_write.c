@@ -19,12 +19,13 @@ static uint64_t table_blocks(const struct gpt_source *s)
 	return ALIGN_UP((uint64_t)GPT_PARTS_MAX * ENT_LEN, (uint64_t)s->logical) / s->logical;
 }
 
-uint64_t gpt_first_usable(const struct gpt_source *s)
+/* Blocks that partitions may have. */
+static uint64_t first_usable(const struct gpt_source *s)
 {
 	return 2 + table_blocks(s);
 }
 
-uint64_t gpt_last_usable(const struct gpt_source *s)
+static uint64_t last_usable(const struct gpt_source *s)
 {
 	return s->blocks - 2 - table_blocks(s);
 }
@@ -72,8 +73,8 @@ static unsigned int number_free(const struct gpt *g)
 
 int gpt_add(const struct gpt_source *s, struct gpt *g, uint64_t bytes, struct gpt_part *p)
 {
-	uint64_t align = MAX(ALIGN_BYTES / s->logical, 1ull), last = gpt_last_usable(s);
-	uint64_t blocks = MAX(bytes / s->logical, 1ull), at = gpt_first_usable(s);
+	uint64_t align = MAX(ALIGN_BYTES / s->logical, 1ull), last = last_usable(s);
+	uint64_t blocks = MAX(bytes / s->logical, 1ull), at = first_usable(s);
 
 	p->number = number_free(g);
 	if (p->number == 0 || g->count == GPT_PARTS_MAX)
@@ -189,8 +190,8 @@ static int header_write(const struct gpt_source *s, const struct gpt *g, bool ba
 	store32(buf + HDR_SIZE, HDR_LEN);
 	store64(buf + HDR_MY_LBA, mine);
 	store64(buf + HDR_ALTERNATE, backup ? 1 : s->blocks - 1);
-	store64(buf + HDR_FIRST_USABLE, gpt_first_usable(s));
-	store64(buf + HDR_LAST_USABLE, gpt_last_usable(s));
+	store64(buf + HDR_FIRST_USABLE, first_usable(s));
+	store64(buf + HDR_LAST_USABLE, last_usable(s));
 	memcpy(buf + HDR_DISK_GUID, g->disk.b, 16);
 	store64(buf + HDR_ENTRIES_LBA, backup ? mine - table_blocks(s) : 2);
 	store32(buf + HDR_ENTRIES, GPT_PARTS_MAX);
@@ -226,8 +227,8 @@ int gpt_write(const struct gpt_source *s, const struct gpt *g, void *buf)
 	for (unsigned int i = 0; i < g->count; i++) {
 		const struct gpt_part *p = &g->part[i];
 
-		if (p->first < gpt_first_usable(s) || p->first > gpt_last_usable(s) ||
-		    p->blocks > gpt_last_usable(s) - p->first + 1)
+		if (p->first < first_usable(s) || p->first > last_usable(s) ||
+		    p->blocks > last_usable(s) - p->first + 1)
 			return -RAY_ENOSPC;
 	}
 	err = copy_write(s, g, true, buf);

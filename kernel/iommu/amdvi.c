@@ -93,11 +93,9 @@ static void run(struct amdvi *a)
 /* Bit 12 and those above it up to the first 0 say how many pages it is about (2.4.3). */
 static uint64_t pages_operand(uint64_t hpa, uint64_t len)
 {
-	uint64_t first = hpa / PAGE_SIZE, last = (hpa + len - 1) / PAGE_SIZE;
-	unsigned int order = 0;
+	unsigned int order = iommu_order(hpa, len);
+	uint64_t first = hpa / PAGE_SIZE;
 
-	while (first >> order != last >> order)
-		order++;
 	if (order == 0)
 		return first * PAGE_SIZE;
 	first = first >> order << order;

@@ -8,6 +8,7 @@
 #include "kernel/log.h"
 #include "kernel/marker.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/page.h"
 
 #define FAULTS_SAID     8u /* then only every time their number has doubled */
 #define PCIE_TYPE(flags) ((flags) >> 4 & 0xfu)
@@ -17,9 +18,19 @@
 #define PCIE_DOWNSTREAM 6u
 
 struct list_head iommu_units = LIST_HEAD_INIT(iommu_units);
-struct list_head iommu_domains = LIST_HEAD_INIT(iommu_domains);
+static struct list_head domains = LIST_HEAD_INIT(domains);
 static const struct iommu_platform *platform;
 static unsigned int unit_count;
+
+unsigned int iommu_order(uint64_t hpa, uint64_t len)
+{
+	uint64_t first = hpa / PAGE_SIZE, last = (hpa + len - 1) / PAGE_SIZE;
+	unsigned int order = 0;
+
+	while (first >> order != last >> order)
+		order++;
+	return order;
+}
 
 void iommu_unit_add(struct iommu_unit *u)
 {
@@ -79,7 +90,7 @@ static struct iommu_domain *domain_find(const struct iommu_unit *u, pci_bdf_t gr
 {
 	struct iommu_domain *dom;
 
-	list_for_each_entry (dom, &iommu_domains, node) {
+	list_for_each_entry (dom, &domains, node) {
 		if (dom->unit == u && dom->group == group)
 			return dom;
 	}
@@ -123,7 +134,7 @@ static struct iommu_domain *domain_create(struct iommu_unit *u, pci_bdf_t group)
 		return NULL;
 	}
 	dom->id = (uint16_t)u->domains++;
-	list_add_tail(&dom->node, &iommu_domains);
+	list_add_tail(&dom->node, &domains);
 	return dom;
 }
 

@@ -85,11 +85,13 @@ extern const struct iommu_platform vtd_platform, amdvi_platform;
 int __must_check iommu_init(void);
 
 /* For units. */
+/** The smallest block of 2 to the power of so many pages, aligned, that a range lies in. Pure. */
+unsigned int iommu_order(uint64_t hpa, uint64_t len);
 void iommu_unit_add(struct iommu_unit *u);
 /** A unit has refused something. Context: interrupt. */
 void iommu_fault(struct iommu_unit *u, const struct iommu_fault *f);
 
 /* For people and tests. */
-extern struct list_head iommu_units, iommu_domains;
+extern struct list_head iommu_units;
 
 #endif

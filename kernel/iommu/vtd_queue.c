@@ -47,21 +47,10 @@ void vtd_flush_all(struct vtd *v)
 	spin_unlock_irqrestore(&v->lock, flags);
 }
 
-/* The smallest block of 2 to the power of so many pages, aligned, that a range lies in. */
-static unsigned int order_of(uint64_t hpa, uint64_t len)
-{
-	uint64_t first = hpa / PAGE_SIZE, last = (hpa + len - 1) / PAGE_SIZE;
-	unsigned int order = 0;
-
-	while (first >> order != last >> order)
-		order++;
-	return order;
-}
-
 void vtd_flush(struct iommu_unit *u, const struct iommu_domain *dom, uint64_t hpa, uint64_t len)
 {
 	struct vtd *v = container_of(u, struct vtd, unit);
-	unsigned int order = order_of(hpa, len);
+	unsigned int order = iommu_order(hpa, len);
 	uint64_t flags = spin_lock_irqsave(&v->lock);
 
 	if ((v->cap & VTD_CAP_PSI) && order <= VTD_CAP_MAMV(v->cap))

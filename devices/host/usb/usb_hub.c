@@ -38,17 +38,12 @@ struct hub {
 	unsigned int errors;
 };
 
-static struct usb_dev *dev_of(const struct usb_hub *h)
-{
-	return h->dev;
-}
-
 static int port_feature(struct usb_hub *h, uint8_t request, uint16_t feature, uint8_t port)
 {
 	struct usb_setup s = {.type = USB_REQ_CLASS | USB_REQ_OTHER, .request = request,
 			      .value = feature, .index = port};
 
-	return usb_control(dev_of(h), &s, NULL, NULL);
+	return usb_control(h->dev, &s, NULL, NULL);
 }
 
 /* wPortStatus, and wPortChange above it. */
@@ -57,7 +52,7 @@ static int port_status(struct usb_hub *h, uint8_t port, uint32_t *out)
 	struct usb_setup s = {.type = USB_REQ_IN | USB_REQ_CLASS | USB_REQ_OTHER,
 			      .request = USB_GET_STATUS, .index = port, .length = 4};
 	uint8_t p[4];
-	int err = usb_control(dev_of(h), &s, p, NULL);
+	int err = usb_control(h->dev, &s, p, NULL);
 
 	if (!err)
 		*out = load32(p);
@@ -67,7 +62,7 @@ static int port_status(struct usb_hub *h, uint8_t port, uint32_t *out)
 static enum usb_speed speed_of(const struct usb_hub *h, uint32_t status)
 {
 	if (h->super)
-		return dev_of(h)->speed;
+		return h->dev->speed;
 	if (status & PORT_LOW)
 		return USB_SPEED_LOW;
 	return status & PORT_HIGH ? USB_SPEED_HIGH : USB_SPEED_FULL;

@@ -19,6 +19,7 @@
 #include "kernel/sched/wait.h"
 
 #define XHCI_RING_LEN  256u /* blocks of a ring, a page; the last one links to the first */
+#define XHCI_RING_LAST (XHCI_RING_LEN - 1u) /* the link */
 #define XHCI_DCI_MAX   32u  /* endpoint 0 is 1, the others number * 2, and one more for IN */
 
 /* Blocks that the controller reads. */
@@ -68,6 +69,11 @@ struct xhci {
 	bool cmd_over;
 	uint8_t cmd_code, cmd_slot;
 };
+
+static inline struct xhci *xhci_of(const struct usb_dev *d)
+{
+	return container_of(d->bus, struct xhci, bus);
+}
 
 /* xhci.c: registers */
 uint32_t xhci_op_read(const struct xhci *h, uint32_t off);

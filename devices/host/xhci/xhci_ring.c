@@ -4,8 +4,6 @@
 
 #include "devices/host/xhci/xhci.h"
 
-#define LAST (XHCI_RING_LEN - 1u) /* the link */
-
 static struct xhci_trb *blocks(const struct xhci_ring *r)
 {
 	return r->mem.va;
@@ -29,7 +27,7 @@ void xhci_ring_fini(struct xhci *h, struct xhci_ring *r)
 void xhci_ring_reset(struct xhci_ring *r)
 {
 	memset(r->mem.va, 0, r->mem.size);
-	blocks(r)[LAST].param = r->mem.addr.v;
+	blocks(r)[XHCI_RING_LAST].param = r->mem.addr.v;
 	r->at = 0;
 	r->used = 0;
 	r->cycle = XHCI_TRB_CYCLE;
@@ -38,7 +36,7 @@ void xhci_ring_reset(struct xhci_ring *r)
 /* A full ring would look like an empty one. */
 bool xhci_ring_room(const struct xhci_ring *r, uint32_t count)
 {
-	return count < LAST - r->used;
+	return count < XHCI_RING_LAST - r->used;
 }
 
 static void put(struct xhci_trb *b, const struct xhci_trb *t, uint32_t cycle)
@@ -55,10 +53,10 @@ uint32_t xhci_ring_put(struct xhci_ring *r, const struct xhci_trb *t, bool hold)
 
 	put(&blocks(r)[index], t, hold ? r->cycle ^ XHCI_TRB_CYCLE : r->cycle);
 	r->used++;
-	if (++r->at < LAST)
+	if (++r->at < XHCI_RING_LAST)
 		return index;
 	/* The link belongs to the transfer that goes on behind it. */
-	put(&blocks(r)[LAST],
+	put(&blocks(r)[XHCI_RING_LAST],
 	    &(struct xhci_trb){.param = r->mem.addr.v,
 			       .control = XHCI_TRB_TYPE(XHCI_LINK) | XHCI_TRB_TOGGLE |
 					  (t->control & XHCI_TRB_CHAIN)},

@@ -19,11 +19,6 @@ enum { IN_CONTROL, IN_SLOT, IN_EP0 };
 #define AVERAGE_CONTROL   8u
 #define AVERAGE_DATA      1024u
 
-static struct xhci *hc_of(const struct usb_dev *d)
-{
-	return container_of(d->bus, struct xhci, bus);
-}
-
 static uint32_t *context(const struct xhci *h, const struct dma_buf *b, unsigned int i)
 {
 	return (uint32_t *)((char *)b->va + i * h->ctx_size);
@@ -194,7 +189,7 @@ static int address(struct xhci *h, struct xhci_slot *s)
 
 int xhci_attach(struct usb_dev *d)
 {
-	struct xhci *h = hc_of(d);
+	struct xhci *h = xhci_of(d);
 	struct xhci_slot *s = slot_create(h, d);
 	int err;
 
@@ -217,7 +212,7 @@ int xhci_attach(struct usb_dev *d)
 
 int xhci_packet0(struct usb_dev *d, uint16_t bytes)
 {
-	struct xhci *h = hc_of(d);
+	struct xhci *h = xhci_of(d);
 
 	ep0_fill(h, d->hc, bytes);
 	return input_command(h, d->hc, XHCI_EVALUATE_CONTEXT, ADD_EP(1));
@@ -236,7 +231,7 @@ static int endpoint_add(struct xhci *h, struct xhci_slot *s, const struct usb_en
 
 int xhci_configure(struct usb_dev *d)
 {
-	struct xhci *h = hc_of(d);
+	struct xhci *h = xhci_of(d);
 	struct xhci_slot *s = d->hc;
 	uint32_t add = ADD_SLOT;
 	unsigned int last = 1;
@@ -262,7 +257,7 @@ int xhci_configure(struct usb_dev *d)
 
 int xhci_hub(struct usb_dev *d, uint8_t ports, uint8_t think)
 {
-	struct xhci *h = hc_of(d);
+	struct xhci *h = xhci_of(d);
 	struct xhci_slot *s = d->hc;
 	uint32_t *in = context(h, &s->input, IN_SLOT);
 
@@ -310,7 +305,7 @@ static void slot_end(struct xhci *h, struct xhci_slot *s)
 
 void xhci_detach(struct usb_dev *d)
 {
-	struct xhci *h = hc_of(d);
+	struct xhci *h = xhci_of(d);
 	struct xhci_slot *s;
 
 	mutex_lock(&h->slot_lock);

@@ -3,14 +3,8 @@
 #include "devices/host/xhci/xhci.h"
 #include "kernel/lib/err.h"
 
-#define LAST        (XHCI_RING_LEN - 1u)
 #define LEN_MASK    0x1ffffu /* of a block's status */
 #define RESET_TRIES 3u
-
-static struct xhci *hc_of(const struct usb_dev *d)
-{
-	return container_of(d->bus, struct xhci, bus);
-}
 
 /* --- ends --- */
 
@@ -175,7 +169,7 @@ static int submit_locked(struct xhci *h, struct usb_xfer *x)
 
 int xhci_submit(struct usb_xfer *x)
 {
-	struct xhci *h = hc_of(x->dev);
+	struct xhci *h = xhci_of(x->dev);
 	uint64_t flags = spin_lock_irqsave(&h->lock);
 	int err = submit_locked(h, x);
 
@@ -187,7 +181,7 @@ int xhci_submit(struct usb_xfer *x)
 
 static bool holds(const struct usb_xfer *x, uint32_t index)
 {
-	return (index + LAST - x->first) % LAST < x->trbs;
+	return (index + XHCI_RING_LAST - x->first) % XHCI_RING_LAST < x->trbs;
 }
 
 static struct usb_xfer *xfer_at(const struct xhci_ep *ep, uint32_t index)
@@ -203,7 +197,7 @@ static struct usb_xfer *xfer_at(const struct xhci_ep *ep, uint32_t index)
 
 static const struct xhci_trb *block(const struct xhci_ep *ep, uint32_t index)
 {
-	return (const struct xhci_trb *)ep->ring.mem.va + index % LAST;
+	return (const struct xhci_trb *)ep->ring.mem.va + index % XHCI_RING_LAST;
 }
 
 static bool is_data(const struct xhci_trb *b)
@@ -219,7 +213,7 @@ static uint32_t bytes_got(const struct xhci_ep *ep, const struct usb_xfer *x, ui
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = x->first; i % LAST != index; i++) {
+	for (uint32_t i = x->first; i % XHCI_RING_LAST != index; i++) {
 		if (is_data(block(ep, i)))
 			n += block(ep, i)->status & LEN_MASK;
 	}
@@ -276,7 +270,7 @@ void xhci_xfer_event(struct xhci *h, const struct xhci_trb *e, struct list_head 
 	if (!ep || !code_take(ep, code, &err))
 		return;
 	index = (e->param - ep->ring.mem.addr.v) / sizeof(struct xhci_trb);
-	x = index < LAST ? xfer_at(ep, (uint32_t)index) : NULL;
+	x = index < XHCI_RING_LAST ? xfer_at(ep, (uint32_t)index) : NULL;
 	/* A transfer that ended in its middle may be told of once more at its end. */
 	if (!x)
 		return;
@@ -379,7 +373,7 @@ static int ep_reset_locked(struct xhci *h, struct usb_dev *d, uint8_t dci)
 
 int xhci_ep_reset(struct usb_dev *d, uint8_t ep)
 {
-	struct xhci *h = hc_of(d);
+	struct xhci *h = xhci_of(d);
 	int err;
 
 	mutex_lock(&h->slot_lock);
