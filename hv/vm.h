@@ -89,6 +89,9 @@ struct vm {
 	volatile uint32_t ending;   /* enum vm_end */
 	volatile uint64_t end_count; /* times the reaper has taken it down */
 	char reason[128];           /* why it stopped, for list and markers */
+	uint32_t pause_claimed;     /* whoever sets it writes `pause_reason`, then `pause_asked` */
+	volatile uint32_t pause_asked;
+	char pause_reason[128];     /* a device's, until it is resumed; empty: an operator paused it */
 	uint64_t started_ns;
 	uint64_t start_tsc;         /* when its start was asked for */
 	uint64_t first_output_tsc;  /* of its console's first byte since; 0: none yet */
@@ -116,6 +119,12 @@ int __must_check vm_stop(struct vm *vm);
 int __must_check vm_kill(struct vm *vm, const char *reason);
 int __must_check vm_pause(struct vm *vm);
 int __must_check vm_resume(struct vm *vm);
+/**
+ * From a device that cannot go on before somebody has done something: the VM is paused, for the
+ * reason that was given first, until vm_resume().
+ * Context: any but NMI; returns at once, the guest runs on for a moment.
+ */
+void vm_pause_for(struct vm *vm, const char *fmt, ...) __printf_fmt(2, 3);
 int __must_check vm_reset(struct vm *vm);
 
 enum vm_end { VM_END_NONE, VM_END_POWEROFF, VM_END_EXIT, VM_END_CRASH, VM_END_KILL, VM_END_RESET };

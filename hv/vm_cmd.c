@@ -90,7 +90,7 @@ static int list_row(struct vm *vm, void *ctx)
 	table_size(t, vm->def.memory);
 	table_u64(t, is_up(vm) ? (time_now() - vm->started_ns) / 1000000000ull : 0);
 	table_u64(t, exits_total(vm));
-	table_str(t, vm->reason);
+	table_str(t, vm->state == VM_PAUSED ? vm->pause_reason : vm->reason);
 	mutex_unlock(&vm->lock);
 	return 0;
 }

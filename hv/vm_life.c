@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting, pausing, ending: the states of a VM and the thread that clears up behind it.
+ * Starting, pausing, ending: the states of a VM and the thread that clears up behind it, and
+ * does what those may only ask for that cannot wait.
  */
 #include <stdarg.h>
 #include <string.h>
@@ -30,6 +31,14 @@ static void request_all(struct vm *vm, uint64_t bits)
 static bool is_active(const struct vm *vm)
 {
 	return vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+}
+
+/* Nothing of it runs that could ask for a pause. */
+static void pause_forget(struct vm *vm)
+{
+	vm->pause_reason[0] = '\0';
+	vm->pause_asked = 0;
+	__atomic_store_n(&vm->pause_claimed, 0, __ATOMIC_RELEASE);
 }
 
 /* --- start --- */
@@ -67,6 +76,7 @@ int vm_start_locked(struct vm *vm, char *why, size_t why_len)
 	vm->ending = VM_END_NONE;
 	vm->end_claimed = 0;
 	vm->reason[0] = '\0';
+	pause_forget(vm);
 	err = platform_open(vm, why, why_len);
 	if (err != 0)
 		return err;
@@ -145,6 +155,7 @@ int vm_resume_locked(struct vm *vm)
 
 	if (vm->state != VM_PAUSED || vm->ending != VM_END_NONE)
 		return -RAY_EINVAL;
+	pause_forget(vm);
 	list_for_each_entry(d, &vm->vdevs, node)
 		d->ops->resume(d);
 	for (unsigned int i = 0; i < vm->vcpu_count; i++)
@@ -163,6 +174,19 @@ int vm_resume(struct vm *vm)
 	err = vm_resume_locked(vm);
 	mutex_unlock(&vm->lock);
 	return err;
+}
+
+void vm_pause_for(struct vm *vm, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (__atomic_exchange_n(&vm->pause_claimed, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	va_start(ap, fmt);
+	ray_vsnprintf(vm->pause_reason, sizeof(vm->pause_reason), fmt, ap);
+	va_end(ap);
+	__atomic_store_n(&vm->pause_asked, 1, __ATOMIC_SEQ_CST);
+	vm_reaper_wake();
 }
 
 /* --- ending --- */
@@ -268,11 +292,23 @@ static void reap_locked(struct vm *vm)
 	waitq_wake_all(&vm->idle_wait);
 }
 
-static int find_ended(struct vm *vm, void *ctx)
+/* An operator may have paused it before; who waits for it is told in any case. */
+static void pause_as_asked(struct vm *vm)
+{
+	char reason[sizeof(vm->pause_reason)];
+
+	vm->pause_asked = 0;
+	if (vm_pause_locked(vm) != 0 && vm->state != VM_PAUSED)
+		return;
+	marker_print(MARKER_VM_PAUSED, "name=%s reason=%s", vm->def.name,
+		     marker_value(reason, sizeof(reason), vm->pause_reason));
+}
+
+static int find_work(struct vm *vm, void *ctx)
 {
 	struct vm **out = ctx;
 
-	if (!is_active(vm) || vm->ending == VM_END_NONE)
+	if (!is_active(vm) || (vm->ending == VM_END_NONE && !vm->pause_asked))
 		return 0;
 	__atomic_add_fetch(&vm->refs, 1, __ATOMIC_RELAXED);
 	*out = vm;
@@ -287,10 +323,12 @@ static void reaper_thread(void *arg)
 
 		wait_event(&reaper_wait, reaper_work != 0, UINT64_MAX);
 		__atomic_store_n(&reaper_work, 0, __ATOMIC_SEQ_CST);
-		while (vm_for_each(find_ended, &vm) != 0) {
+		while (vm_for_each(find_work, &vm) != 0) {
 			mutex_lock(&vm->lock);
 			if (is_active(vm) && vm->ending != VM_END_NONE)
 				reap_locked(vm);
+			else if (vm->pause_asked)
+				pause_as_asked(vm);
 			mutex_unlock(&vm->lock);
 			vm_put(vm);
 		}

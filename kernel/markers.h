@@ -21,6 +21,7 @@
 	M(VM_STARTED, "VM:STARTED", "name", "the first vCPU is about to run")                         \
 	M(VM_STOPPED, "VM:STOPPED", "name reason", "the guest powered off or exited by itself")       \
 	M(VM_CRASHED, "VM:CRASHED", "name reason", "the guest did what cannot be continued")          \
+	M(VM_PAUSED, "VM:PAUSED", "name reason", "a device cannot go on before the operator resumes it")  \
 	M(VM_KILLED, "VM:KILLED", "name reason", "an operator ended it")                              \
 	M(DEVICE_ATTACHED, "DEVICE:ATTACHED", "vm device slot", "a device is on a VM's bus")            \
 	M(DEVICE_READY, "DEVICE:READY", "vm device", "the guest's driver uses the device")            \

@@ -91,6 +91,7 @@ struct store_dev *store_dev_create(struct block_dev *dev)
 	list_init(&s->todo);
 	list_init(&s->wrote);
 	list_init(&s->flush);
+	list_init(&s->open);
 	return s;
 }
 
@@ -187,8 +188,9 @@ int store_detach(const char *name, char why[STORE_WHY_LEN])
 
 	if (!s)
 		return -RAY_ENOENT;
-	if (s->users > 0) {
-		ray_snprintf(why, STORE_WHY_LEN, "%u volumes of '%s' are in use", s->users, s->name);
+	if (!list_empty(&s->open)) {
+		ray_snprintf(why, STORE_WHY_LEN, "volumes of '%s' are in use; see `volume list`",
+			     s->name);
 		store_leave(s);
 		return -RAY_EBUSY;
 	}

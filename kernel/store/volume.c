@@ -119,7 +119,7 @@ int volume_open(const char *name, bool read_only, struct volume **out, char why[
 		ray_snprintf(why, STORE_WHY_LEN, "%s", ray_strerror(err));
 	}
 	if (!err) {
-		ref.s->users++;
+		list_add_tail(&v->node, &ref.s->open);
 		*out = v;
 	} else if (v) {
 		volume_free(v);
@@ -134,7 +134,7 @@ void volume_close(struct volume *v)
 
 	store_turn_take(s);
 	store_let_go(s->st, v->id);
-	s->users--;
+	list_del(&v->node);
 	store_turn_give(s);
 	volume_free(v);
 }
@@ -147,6 +147,11 @@ uint64_t volume_size(const struct volume *v)
 bool volume_read_only(const struct volume *v)
 {
 	return v->read_only;
+}
+
+bool volume_waits(const struct volume *v)
+{
+	return (__atomic_load_n(&v->flags, __ATOMIC_RELAXED) & STORE_F_PAUSE) != 0;
 }
 
 const char *volume_name(const struct volume *v)

@@ -38,6 +38,9 @@ uint64_t volume_size(const struct volume *v); /* bytes */
 bool volume_read_only(const struct volume *v);
 const char *volume_name(const struct volume *v); /* as it was opened with */
 
+/** A request that found no space is to be kept, and its VM paused (`volume full`). Context: any. */
+bool volume_waits(const struct volume *v);
+
 /**
  * Begin a request, as block_submit() has it; the unit of off and len is VOLUME_SECTOR. A write
  * that is done but not flushed may be lost by a cut, as on any disk.

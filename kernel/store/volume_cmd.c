@@ -104,6 +104,7 @@ static void list_row(struct table *t, struct store_dev *s, const struct store_en
 	table_size(t, e->own);
 	table_u64(t, e->snapshots);
 	table_str(t, e->flags & STORE_F_SUMS ? "yes" : "no");
+	table_str(t, snapshot ? "-" : e->flags & STORE_F_PAUSE ? "pause" : "fail");
 	table_str(t, e->users ? "yes" : "no");
 	table_str(t, s->name);
 }
@@ -128,7 +129,8 @@ static int volume_list_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	static const struct table_col cols[] = {
 		{"name", 0}, {"kind", 0}, {"size", TABLE_RIGHT}, {"own", TABLE_RIGHT},
-		{"snapshots", TABLE_RIGHT}, {"checksums", 0}, {"in_use", 0}, {"store", 0},
+		{"snapshots", TABLE_RIGHT}, {"checksums", 0}, {"when_full", 0}, {"in_use", 0},
+		{"store", 0},
 	};
 	struct table t;
 
@@ -239,6 +241,47 @@ SHELL_CMD(volume_rename, "volume rename", "give a volume or a snapshot another n
 	  .args = "NAME[@SNAPSHOT] NEW", .min_args = 2, .max_args = 2,
 	  .example = "volume rename root old-root", .complete = volume_cmd_complete,
 	  .run = volume_rename_run);
+
+/* For those who have it open, too. */
+static void full_tell(struct store_dev *s, uint32_t id, uint32_t flags)
+{
+	struct volume *v;
+
+	list_for_each_entry(v, &s->open, node) {
+		if (v->id == id)
+			__atomic_store_n(&v->flags, flags, __ATOMIC_RELAXED);
+	}
+}
+
+static int volume_full_run(struct cmd_ctx *ctx, int argc, char **argv)
+{
+	bool pause = strcmp(argv[1], "pause") == 0;
+	struct volume_ref ref;
+	uint32_t flags;
+	int err;
+
+	(void)argc;
+	if (!pause && strcmp(argv[1], "fail") != 0)
+		return cmd_fail(ctx, -RAY_EINVAL, "'fail' or 'pause', not '%s'", argv[1]);
+	err = volume_cmd_find(ctx, argv[0], &ref);
+	if (err)
+		return err;
+	if (ref.e.kind == STORE_SNAPSHOT) {
+		store_leave(ref.s);
+		return cmd_fail(ctx, -RAY_EINVAL, "'%s' is a snapshot; nothing writes to it", argv[0]);
+	}
+	flags = (ref.e.flags & ~(uint32_t)STORE_F_PAUSE) | (pause ? (uint32_t)STORE_F_PAUSE : 0);
+	err = store_flags_set(ref.s->st, ref.e.id, flags);
+	if (!err)
+		full_tell(ref.s, ref.e.id, flags);
+	return volume_cmd_end(ctx, ref.s, argv[0], err);
+}
+SHELL_CMD(volume_full, "volume full", "what becomes of writes when the store is full",
+	  .args = "NAME fail|pause", .min_args = 2, .max_args = 2,
+	  .help = "fail: the guest gets an I/O error. pause: its VM is paused, with the write kept, until\n"
+		  "there is space and `vm resume` says so.",
+	  .example = "volume full root pause", .complete = volume_cmd_complete,
+	  .run = volume_full_run);
 
 /* What was written and answered before is in the new one, and nothing that comes later. */
 static int branch(struct cmd_ctx *ctx, enum store_kind kind, char **argv,

@@ -33,7 +33,7 @@ struct store_dev {
 	bool hold_writes;  /* those to blocks where they are wait for the thread */
 	unsigned int phase;
 	uint32_t under_way[2];
-	unsigned int users; /* open volumes */
+	struct list_head open; /* volumes; under `lock` */
 };
 
 /* What a CPU keeps of a volume for itself. Context: that CPU, IRQs off. */
@@ -46,11 +46,12 @@ struct volume_cpu {
 };
 
 struct volume {
+	struct list_head node; /* s->open */
 	struct store_dev *s;
 	struct volume_cpu *cpu; /* by number */
 	uint32_t id;
 	uint64_t size;
-	uint32_t flags; /* STORE_F_* */
+	uint32_t flags; /* STORE_F_*; atomic: STORE_F_PAUSE changes while it is open */
 	bool read_only;
 	char name[2 * STORE_NAME_MAX + BLOCK_NAME_LEN + 3];
 	struct volume_stats stats; /* atomic */

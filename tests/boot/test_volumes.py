@@ -95,7 +95,8 @@ def volumes(shell):
 
 # Of the reference of the shell: in an order in which each works.
 EXAMPLES = ("volume format nvme0n1p2 --yes", "volume unmount nvme0n1p2", "volume mount nvme0n1p2",
-            "volume stores", "volume create root 10G", "volume resize root 20G", "volume list",
+            "volume stores", "volume create root 10G", "volume resize root 20G", "volume full root pause",
+            "volume list",
             "volume snapshot root before-update", "volume clone root@before-update try",
             "volume rollback root before-update --yes", "volume stats", "volume check",
             "volume scrub", "volume import debian debian.qcow2", "volume export debian vda --yes")
@@ -256,6 +257,50 @@ def test_a_flipped_bit_is_found(shell, disk, show):
         guest.ok("dd if=/tmp/line of=$(disk sums) bs=4096 seek=2048 oflag=direct", 60)
         guest.ok("dd if=$(disk sums) bs=4096 skip=2048 count=1 iflag=direct >/dev/null", 60)
     assert "wrong 0" in re.sub(r"[ :]+", " ", shell.ok("volume scrub", 300))
+
+
+def test_no_space_pauses(shell, show):
+    """Written to a store that is full: an error, or the VM waits, as `volume full` has it."""
+    shell.ok("volume mount nvme0n1p2")
+    slots = {}
+    for name in ("ballast", "waits"):
+        shell.ok(f"volume create nvme0n1p2:{name} 120M")
+        said = shell.ok(f"vm attach linux disk volume=nvme0n1p2:{name},serial={name}", 60)
+        slots[name] = re.search(r"DEVICE:ATTACHED vm=linux device=(\w+)", said).group(1)
+    write = "fio --eta=never --name=w --filename=$(disk {}) --size={}M --rw=write --bs=64k " \
+            "--direct=1 --verify=crc32c --ioengine=io_uring --iodepth=8"
+    with Guest(shell, "linux") as guest:
+        guest.ok("until disk ballast && disk waits; do sleep 0.2; done", 60)
+        guest.ok(write.format("ballast", 70), FIO_TIMEOUT)
+        assert guest.run(write.format("waits", 100), FIO_TIMEOUT).status
+        assert "I/O error" in guest.ok("dmesg -c", 60)  # expected, and not again
+        guest.ok("blkdiscard $(disk waits)")
+    shell.ok(f"vm detach linux {slots['ballast']}", 60)
+    assert "'fail' or 'pause'" in shell.run("volume full nvme0n1p2:waits x").text
+    shell.ok("volume full nvme0n1p2:waits pause")
+    assert volumes(shell)["waits"]["when_full"] == "pause"
+    with Guest(shell, "linux") as guest:
+        job = guest.spawn(write.format("waits", 100))
+    paused = "RAYOS_VM:PAUSED name=linux reason=no-space-for-nvme0n1p2:waits"
+    shell.machine.expect(paused, FIO_TIMEOUT)
+    rows = shell.listing("vm list")
+    assert [(r["state"], r["reason"]) for r in rows if r["name"] == "linux"] == \
+        [("paused", "no-space-for-nvme0n1p2:waits")]
+    show(shell.ok("vm list"))
+    shell.machine.send_line("vm resume linux")  # too early: nobody made space
+    shell.machine.expect(paused, 60)
+    shell.ok("vm rebuild linux", 60)
+    shell.ok("volume delete nvme0n1p2:ballast --yes")
+    shell.ok("vm resume linux")
+    with Guest(shell, "linux") as guest:
+        done = guest.join(job, FIO_TIMEOUT)
+        images.fio_show(show, done.text)
+        assert done.status == 0 and "err= 0" in done.text, done.text
+        assert not guest.problems()
+    shell.ok(f"vm detach linux {slots['waits']}", 60)
+    assert shell.run("volume check nvme0n1p2 --json", 120).json["wrong"] == 0
+    shell.ok("volume delete nvme0n1p2:waits --yes")
+    shell.ok("volume unmount nvme0n1p2")
 
 
 def test_rebuilt_in_the_middle(shell):

@@ -31,6 +31,7 @@ int fake_allocs_left = -1;
 int fake_kicks[VM_VCPU_MAX];
 uint64_t fake_requests[VM_VCPU_MAX];
 enum vm_end fake_end;
+unsigned int fake_pauses;
 char fake_end_text[128];
 uint8_t *fake_ram;
 uint64_t mm_direct_base; /* memory is an array: nobody translates */
@@ -578,6 +579,13 @@ void vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(fake_end_text, sizeof(fake_end_text), fmt, ap);
 	va_end(ap);
+}
+
+void vm_pause_for(struct vm *vm, const char *fmt, ...)
+{
+	(void)vm;
+	(void)fmt;
+	fake_pauses++;
 }
 
 void panic(const char *fmt, ...)

@@ -19,6 +19,7 @@ extern int fake_kicks[VM_VCPU_MAX];
 extern uint64_t fake_requests[VM_VCPU_MAX];
 extern enum vm_end fake_end;
 extern char fake_end_text[128];
+extern unsigned int fake_pauses; /* asked for by devices */
 extern int fake_pins; /* of guest memory, held now */
 extern uint64_t fake_absent; /* a page that is absent until populated; UINT64_MAX: none */
 extern uint8_t *fake_ram; /* below 4 MiB; further regions are not backed */

@@ -69,6 +69,7 @@ void marker_print(enum marker m, const char *fmt, ...)
 		[MARKER_VMM_BACKEND_READY] = "BACKEND", [MARKER_VM_DEFINED] = "DEFINED",
 		[MARKER_VM_STARTED] = "STARTED",        [MARKER_VM_STOPPED] = "STOPPED",
 		[MARKER_VM_CRASHED] = "CRASHED",        [MARKER_VM_KILLED] = "KILLED",
+		[MARKER_VM_PAUSED] = "PAUSED",
 	};
 	size_t n = strlen(markers);
 	va_list ap;

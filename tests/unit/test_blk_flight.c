@@ -260,6 +260,178 @@ static void test_quiet_when_saved(void **state)
 	write_byte(1, 1, 512);
 }
 
+/* --- no space --- */
+
+static bool waits(const struct blk_back *b)
+{
+	(void)b;
+	return true;
+}
+
+/* The back end as one that waits for space, as volumes can. */
+static void let_it_wait(void)
+{
+	static struct blk_back_ops ops;
+	struct vblk_disk *disk = a->back;
+
+	ops = *disk->back->ops;
+	ops.waits = waits;
+	disk->back->ops = &ops;
+	fake_pauses = 0;
+}
+
+static void test_no_space_fails(void **state)
+{
+	uint16_t head;
+
+	(void)state;
+	more_setup("dev=fake1", ALL);
+	fake_pauses = 0;
+	head = add(0, VIRTIO_BLK_T_OUT, 0, 4096, 4096);
+	kick();
+	fake_block_end(0, -RAY_ENOSPC);
+	used_is(head, 1);
+	assert_int_equal(status_of(0), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(fake_pauses, 0);
+}
+
+/* What a VM does when a device asks for it. */
+static void pause_and_resume(bool anew)
+{
+	uint8_t record[KIB(8)];
+	size_t len;
+
+	d->dev.ops->quiesce(&d->dev);
+	nothing_held();
+	if (anew) {
+		len = fake_save(&d->dev, record, sizeof(record));
+		fake_common_write(d, FAKE_STATUS, 1, 0);
+		assert_int_equal(fake_load(&d->dev, record, len), 0);
+	}
+	d->dev.ops->resume(&d->dev);
+	fake_io_run(vm);
+}
+
+static void no_space_waits(bool anew)
+{
+	uint16_t head[3];
+
+	more_setup("dev=fake1", ALL);
+	let_it_wait();
+	for (unsigned int i = 0; i < 3; i++)
+		head[i] = add(i, VIRTIO_BLK_T_OUT, i * 8, 4096, 4096);
+	kick();
+	fake_block_end(0, -RAY_ENOSPC);
+	fake_block_end(1, -RAY_ENOSPC);
+	fake_block_end(0, 0);
+	used_is(head[1], 1);
+	nothing_used();
+	assert_int_equal(fake_pauses, 2);
+	assert_int_equal(status_of(0), 0xee);
+	/* Nothing is begun again before the VM goes on; then once more for nothing. */
+	kick();
+	assert_int_equal(fake_block_count, 0);
+	pause_and_resume(anew);
+	assert_int_equal(fake_block_count, 2);
+	fake_block_end(0, -RAY_ENOSPC);
+	assert_int_equal(fake_pauses, 3);
+	memset(data(), 0x3c, 4096);
+	memset(data() + KIB(16), 0x3d, 4096);
+	fake_block_end(0, 0);
+	used_is(head[0], 1);
+	pause_and_resume(anew);
+	fake_block_end(0, 0);
+	used_is(head[2], 1);
+	nothing_used();
+	nothing_held();
+	assert_int_equal(fake_block_data[0], 0x3c);
+	assert_int_equal(fake_block_data[16 * 512], 0x3d);
+	assert_int_equal(a->handler.count[POLICY_WRITE].errors, 0);
+	fake_block_at_once = true;
+	write_byte(1, 1, 512);
+}
+
+static void test_no_space_waits(void **state)
+{
+	(void)state;
+	no_space_waits(false);
+}
+
+static void test_no_space_waits_and_is_rebuilt(void **state)
+{
+	(void)state;
+	no_space_waits(true);
+}
+
+/* The guest changes what it asked for while it waits: looked at as if it were new. */
+static void test_changed_while_it_waits(void **state)
+{
+	uint16_t head[2];
+
+	(void)state;
+	more_setup("dev=fake1", ALL);
+	let_it_wait();
+	for (unsigned int i = 0; i < 2; i++) {
+		head[i] = add(i, VIRTIO_BLK_T_OUT, 0, 4096, 4096);
+		kick();
+		fake_block_end(0, -RAY_ENOSPC);
+	}
+	((struct vblk_header *)fake_guest(hdrs))[1].sector = FAKE_BLOCK_SIZE;
+	((struct vblk_header *)fake_guest(hdrs))[0].type = 99;
+	pause_and_resume(false);
+	used_is(head[1], 1);
+	assert_int_equal(status_of(1), VIRTIO_BLK_S_IOERR);
+	used_is(head[0], 1);
+	assert_int_equal(status_of(0), VIRTIO_BLK_S_UNSUPP);
+	nothing_held();
+	fake_block_at_once = true;
+	write_byte(1, 1, 512);
+}
+
+/* The same chain over and over while it waits: more than the queue has is the driver's fault. */
+static void test_too_many_wait(void **state)
+{
+	uint16_t head;
+
+	(void)state;
+	more_setup("dev=fake1", ALL);
+	let_it_wait();
+	head = add(0, VIRTIO_BLK_T_OUT, 0, 4096, 4096);
+	kick();
+	for (unsigned int i = 0; i < VBLK_QUEUE_SIZE && !d->broken; i++) {
+		fake_block_end(0, -RAY_ENOSPC);
+		fake_ring_push(r, head);
+		kick();
+	}
+	fake_block_end(0, -RAY_ENOSPC);
+	assert_true(d->broken);
+	fake_common_write(d, FAKE_STATUS, 1, 0);
+	assert_true(fake_driver_start(d, ALL, rings, 1, QSIZE));
+	fake_block_at_once = true;
+	write_byte(1, 1, 512);
+}
+
+/* A record that names more than a queue can have is refused. */
+static void test_bad_record(void **state)
+{
+	uint8_t record[KIB(8)];
+	size_t len, waiting;
+
+	(void)state;
+	more_setup("dev=fake1", ALL);
+	d->dev.ops->quiesce(&d->dev);
+	len = fake_save(&d->dev, record, sizeof(record));
+	assert_int_equal(fake_load(&d->dev, record, len), 0);
+	waiting = len - 2u * d->queue_count;
+	record[waiting] = 0xff;
+	record[waiting + 1] = 0xff;
+	assert_int_equal(fake_load(&d->dev, record, len), -RAY_EINVAL);
+	record[waiting] = 2;
+	record[waiting + 1] = 0;
+	assert_int_equal(fake_load(&d->dev, record, waiting + 4), -RAY_EINVAL);
+	d->dev.ops->resume(&d->dev);
+}
+
 static void test_one_guest_only(void **state)
 {
 	struct vattach *other;
@@ -309,7 +481,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(ended_in_any_order), T(in_pieces), T(no_more_than_there_is_room_for), T(kept),
 		T(ranges_one_after_the_other), T(at_once), T(reset_meanwhile), T(quiet_when_saved),
-		T(one_guest_only), T(no_memory),
+		T(no_space_fails), T(no_space_waits), T(no_space_waits_and_is_rebuilt),
+		T(changed_while_it_waits), T(too_many_wait), T(bad_record), T(one_guest_only),
+		T(no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,39 @@ static void pause_resume_reset_kill(void **state)
 	undefine(vm);
 }
 
+/* A device cannot go on: the VM is paused for it, the first reason stays until it is resumed. */
+static void paused_for_a_device(void **state)
+{
+	const struct fake_step halts[] = { { .exit = { .kind = HV_EXIT_HLT } } };
+
+	(void)state;
+	vm = define("demo", 1);
+	for (int i = 0; i < 2; i++) {
+		fake_script(halts, 1);
+		assert_int_equal(vm_start(vm, why, sizeof(why)), 0);
+		vm_pause_for(vm, "no-space-for-%s", i ? "b" : "a");
+		vm_pause_for(vm, "too late");
+		while (vm->state == VM_RUNNING)
+			thread_yield();
+		assert_int_equal(vm->state, VM_PAUSED);
+		assert_string_equal(vm->pause_reason, i ? "no-space-for-b" : "no-space-for-a");
+		assert_int_equal(vm_resume(vm), 0);
+		assert_string_equal(vm->pause_reason, "");
+		assert_int_equal(vm_kill(vm, "operator"), 0);
+	}
+	assert_non_null(strstr(markers, "PAUSED name=demo reason=no-space-for-a\n"));
+	assert_non_null(strstr(markers, "PAUSED name=demo reason=no-space-for-b\n"));
+	/* Paused already: who waits is told all the same. */
+	markers[0] = '\0';
+	assert_int_equal(vm_start(vm, why, sizeof(why)), 0);
+	assert_int_equal(vm_pause(vm), 0);
+	vm_pause_for(vm, "late");
+	while (!strstr(markers, "PAUSED name=demo reason=late\n"))
+		thread_yield();
+	assert_int_equal(vm_kill(vm, "operator"), 0);
+	undefine(vm);
+}
+
 static void crashes_have_reasons(void **state)
 {
 	static const struct {
@@ -864,6 +897,7 @@ int main(void)
 		T(configuration_defines_and_starts),
 		T(every_start_failure_leaves_nothing),
 		T(pause_resume_reset_kill),
+		T(paused_for_a_device),
 		T(crashes_have_reasons),
 		T(processors_are_started_by_init_and_sipi),
 		T(memory_goes_and_comes_while_it_runs),

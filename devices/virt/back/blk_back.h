@@ -53,6 +53,9 @@ struct blk_back_ops {
 	 *          part of it may have been done.
 	 */
 	int (*submit)(struct blk_back *b, struct blk_io *io);
+	/** What finds no space is to wait, its VM paused, until that is resumed; else it fails.
+	 *  NULL: it always fails. With begin() only. Context: any but NMI. */
+	bool (*waits)(const struct blk_back *b);
 	/** Free it. Pre: no device uses it any more. Context: thread. */
 	void (*close)(struct blk_back *b);
 };

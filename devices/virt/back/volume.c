@@ -18,6 +18,11 @@ static void back_begin(struct blk_back *b, struct block_req *io)
 	volume_submit(container_of(b, struct volume_back, back)->volume, io);
 }
 
+static bool back_waits(const struct blk_back *b)
+{
+	return volume_waits(container_of(b, struct volume_back, back)->volume);
+}
+
 static void back_close(struct blk_back *b)
 {
 	struct volume_back *v = container_of(b, struct volume_back, back);
@@ -28,6 +33,7 @@ static void back_close(struct blk_back *b)
 
 static const struct blk_back_ops volume_ops = {
 	.begin = back_begin,
+	.waits = back_waits,
 	.close = back_close,
 };
 

@@ -202,11 +202,9 @@ static enum vblk_step resume(struct vblk *b, const struct vblk_req *r, const str
 	return VBLK_BROKEN;
 }
 
-enum vblk_step vblk_begin(struct vblk *b, struct virtq *q, const struct virtq_chain *c,
+enum vblk_step vblk_begin(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
 			  struct vblk_answer *a)
 {
-	struct vblk_req *r = &b->req[q->index];
-
 	return r->admitted ? resume(b, r, c) : begin(b, r, c, false, a);
 }
 
@@ -327,10 +325,10 @@ static enum vblk_step run(struct vblk *b, struct vblk_req *r, const struct virtq
 
 /* --- answering --- */
 
-void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status)
+void vblk_answer(struct vblk *b, struct vblk_req *r, struct virtq *q, const struct virtq_chain *c,
+		 uint8_t status)
 {
 	const struct virtq_seg *last = &c->seg[c->out_count + c->in_count - 1];
-	struct vblk_req *r = &b->req[q->index];
 	bool ok = status == VIRTIO_BLK_S_OK;
 
 	/* The last byte that the device may write (5.2.6). */
@@ -338,7 +336,7 @@ void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, u
 	if (r->admitted)
 		vblk_count(b, r->verb, r->amount, r->start, ok);
 	r->admitted = false;
-	virtq_done(q, c, vblk_used(c->in_len, ok));
+	virtq_put(q, c->head, vblk_used(c->in_len, ok));
 }
 
 enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
@@ -362,8 +360,10 @@ enum virtq_result vblk_serve(struct virtio_dev *d, struct virtq *q, bool fast)
 		    r->admitted ? resume(b, r, c) : begin(b, r, c, fast, &a);
 		if (s == VBLK_RUN)
 			s = run(b, r, c, &t, &a);
-		if (s == VBLK_ANSWER)
-			vblk_answer(b, q, c, a.status);
+		if (s == VBLK_ANSWER) {
+			virtq_take(q);
+			vblk_answer(b, r, q, c, a.status);
+		}
 	} while (s == VBLK_ANSWER);
 	return vblk_turn_end(q, got, s, a.when);
 }

@@ -73,12 +73,13 @@ struct vblk_answer {
 	uint64_t when;  /* VBLK_WAIT: TSC tick */
 };
 
-/** Check and admit the chain at the head of a queue into its struct vblk_req, once.
+/** Check and admit a chain of one of its queues into @r, once.
  *  Pre: q->lock held, epoch section. Trust: the chain */
-enum vblk_step vblk_begin(struct vblk *b, struct virtq *q, const struct virtq_chain *c,
+enum vblk_step vblk_begin(struct vblk *b, struct vblk_req *r, const struct virtq_chain *c,
 			  struct vblk_answer *a);
-/** Give the chain back with that status. Pre: q->lock held. */
-void vblk_answer(struct vblk *b, struct virtq *q, const struct virtq_chain *c, uint8_t status);
+/** Give the chain, which was taken, back with that status. Pre: q->lock held. */
+void vblk_answer(struct vblk *b, struct vblk_req *r, struct virtq *q, const struct virtq_chain *c,
+		 uint8_t status);
 /** Whether a write is to be kept when it is answered (5.2.6.2). */
 bool vblk_writethrough(const struct vblk *b);
 

@@ -100,15 +100,30 @@ static void blk_reset(struct virtio_dev *d)
 static void blk_save(struct virtio_dev *d, struct state_buf *b)
 {
 	state_put_u64(b, vblk_of(d)->disk->back->size);
+	for (unsigned int i = 0; i < d->queue_count; i++)
+		vblk_flights_save(vblk_of(d)->flights[i], b);
+}
+
+static bool waiting_load(struct virtio_dev *d, struct state_buf *b, bool apply)
+{
+	bool good = true;
+
+	for (unsigned int i = 0; good && i < d->queue_count; i++)
+		good = vblk_flights_load(vblk_of(d)->flights[i], b, apply);
+	return good;
 }
 
 static int blk_load(struct virtio_dev *d, struct state_buf *b, uint32_t version)
 {
 	struct vblk *blk = vblk_of(d);
 	uint64_t size = state_get_u64(b);
+	size_t waiting = b->pos;
 
-	if (version != d->ops->state_version || b->bad || size != blk->disk->back->size)
+	if (version != d->ops->state_version || b->bad || size != blk->disk->back->size ||
+	    !waiting_load(d, b, false))
 		return -RAY_EINVAL;
+	b->pos = waiting;
+	waiting_load(d, b, true);
 	for (unsigned int i = 0; i < d->queue_count; i++)
 		blk->req[i].admitted = false;
 	return 0;
@@ -117,6 +132,14 @@ static int blk_load(struct virtio_dev *d, struct state_buf *b, uint32_t version)
 static void blk_quiesce(struct virtio_dev *d)
 {
 	drain(d, true);
+}
+
+static void blk_resume(struct virtio_dev *d)
+{
+	for (unsigned int i = 0; i < d->queue_count; i++) {
+		if (vblk_of(d)->flights[i])
+			vblk_flights_resume(vblk_of(d)->flights[i]);
+	}
 }
 
 static void flights_destroy(struct vblk *b)
@@ -135,11 +158,12 @@ static const struct virtio_ops blk_ops = {
 	.name = "virtio-blk",
 	.id = VIRTIO_ID_BLOCK,
 	.pci_class = 0x0180, /* mass storage, other */
-	.state_version = 1,
+	.state_version = 2,
 	.serve = vblk_serve,
 	.config_write = blk_config_write,
 	.reset = blk_reset,
 	.quiesce = blk_quiesce,
+	.resume = blk_resume,
 	.save = blk_save,
 	.load = blk_load,
 	.destroy = blk_destroy,

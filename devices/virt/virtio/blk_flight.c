@@ -8,7 +8,11 @@
  * written, both without any lock: flight_done() may run in an interrupt while somebody else
  * serves the queue. What needs the queue, giving the chain back, is left to vblk_flights_serve(),
  * which flight_done() has run at once or, when the queue is taken, by its holder.
- * Locking: the queue's, for free lists; `done` and `under_way` are atomic.
+ *
+ * A request that finds no space, on a back end that waits for some, is not answered: its flight
+ * ends, the head of its chain is kept and the VM asked to pause. When it is resumed, the chain is
+ * looked at anew and begun again.
+ * Locking: the queue's, for free lists and what is kept; `done` and `under_way` are atomic.
  */
 #include "devices/virt/virtio/blk_flight.h"
 
@@ -42,6 +46,7 @@ struct flight {
 	unsigned int phase;       /* of the hold */
 	uint16_t head;
 	enum policy_verb verb;
+	bool waits;               /* for space */
 	int err;
 	unsigned int range_count, range_at;
 	struct vblk_range range[VBLK_RANGES_MAX];
@@ -55,6 +60,10 @@ struct vblk_flights {
 	struct segs *free_segs;
 	struct flight *done;    /* atomic: pushed by flight_done(), newest first */
 	uint32_t under_way;     /* atomic: launched, and flight_done() has not returned */
+	bool again;             /* what waits is to be begun */
+	unsigned int waiting;
+	uint16_t head[VBLK_QUEUE_SIZE]; /* of what waits */
+	struct vblk_req req;    /* the last of them */
 	struct flight flight[FLIGHTS];
 };
 
@@ -163,9 +172,22 @@ static void memory_let_go(struct flight *f)
 		for (unsigned int i = 0; i < f->io.seg_count; i++)
 			gmem_dirty_mark_host(m, f->io.seg[i].addr, f->io.seg[i].len);
 	}
-	*f->status = f->err ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
-	gmem_dirty_mark_host(m, direct_to_hpa((const void *)(uintptr_t)f->status), 1);
+	if (likely(!f->waits)) {
+		*f->status = f->err ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
+		gmem_dirty_mark_host(m, direct_to_hpa((const void *)(uintptr_t)f->status), 1);
+	}
 	gmem_let_go(m, f->phase);
+}
+
+/* Whether it ended for want of space, and is to wait for some. */
+static __noinline bool begins_to_wait(const struct flight *f)
+{
+	const struct blk_back *back = f->of->b->disk->back;
+
+	if (f->err != -RAY_ENOSPC || !back->ops->waits || !back->ops->waits(back))
+		return false;
+	vm_pause_for(f->of->b->v.dev.vm, "no-space-for-%s", back->name);
+	return true;
 }
 
 static void flight_done(struct block_req *io, int err)
@@ -178,6 +200,7 @@ static void flight_done(struct block_req *io, int err)
 		return;
 	}
 	f->err = err;
+	f->waits = unlikely(err) && begins_to_wait(f);
 	memory_let_go(f);
 	f->next = __atomic_load_n(&fs->done, __ATOMIC_RELAXED);
 	while (!__atomic_compare_exchange_n(&fs->done, &f->next, f, true, __ATOMIC_RELEASE,
@@ -188,6 +211,17 @@ static void flight_done(struct block_req *io, int err)
 	epoch_leave();
 	/* The last touch: who waits for it may free all of this. */
 	__atomic_fetch_sub(&fs->under_way, 1, __ATOMIC_RELEASE);
+}
+
+/* Once more until the VM is resumed. */
+static void keep_waiting(struct vblk_flights *fs, uint16_t head)
+{
+	if (fs->waiting == ARRAY_SIZE(fs->head)) {
+		virtio_dev_break(&fs->b->v, "more requests than its queue has");
+		return;
+	}
+	fs->head[fs->waiting++] = head;
+	fs->again = false;
 }
 
 /* Give back the chains of what has ended, in the order of their ends. Pre: q->lock held. */
@@ -205,6 +239,11 @@ static void reap(struct vblk_flights *fs, bool tell)
 	while (first) {
 		f = first;
 		first = f->next;
+		if (unlikely(f->waits)) {
+			keep_waiting(fs, f->head);
+			flight_give(fs, f);
+			continue;
+		}
 		vblk_count(fs->b, f->verb, f->amount, f->start, f->err == 0);
 		if (tell)
 			virtq_put(fs->q, f->head, vblk_used(f->in_len, f->err == 0));
@@ -252,8 +291,9 @@ static struct block_req request_of(const struct vblk *b, const struct vblk_req *
 				  .done = flight_done};
 }
 
-/* Take the chain and begin. False: it stays in the ring until a flight ends. */
-static bool launch(struct vblk_flights *fs, struct vblk_req *r, const struct virtq_chain *c)
+/* Take the chain, if it is not @taken, and begin. False: it stays where it is until a flight ends. */
+static bool launch(struct vblk_flights *fs, struct vblk_req *r, const struct virtq_chain *c,
+		   bool taken)
 {
 	const struct virtq_seg *last = &c->seg[c->out_count + c->in_count - 1];
 	struct flight *f = flight_take(fs, data_segs(c, r->op));
@@ -277,7 +317,8 @@ static bool launch(struct vblk_flights *fs, struct vblk_req *r, const struct vir
 	}
 	f->phase = gmem_hold(fs->q->mem);
 	__atomic_fetch_add(&fs->under_way, 1, __ATOMIC_RELAXED);
-	virtq_take(fs->q);
+	if (likely(!taken))
+		virtq_take(fs->q);
 	r->admitted = false;
 	/* Nothing to move or to discard is done as it is. */
 	if (f->io.len == 0 && f->io.op != BLOCK_FLUSH && !range_next(f))
@@ -285,6 +326,31 @@ static bool launch(struct vblk_flights *fs, struct vblk_req *r, const struct vir
 	else
 		begin(f, &f->io);
 	return true;
+}
+
+/* What waits, from the end on. Returns: as virtq_next(), and what became of the last. */
+static __noinline int serve_waiting(struct vblk_flights *fs, struct vblk_answer *a,
+				    enum vblk_step *s)
+{
+	struct virtq_chain *c;
+	int got = 1;
+
+	while (fs->again && fs->waiting > 0) {
+		got = virtq_again(fs->q, fs->head[fs->waiting - 1], &c);
+		if (got <= 0)
+			return got;
+		fs->req.admitted = false;
+		*s = vblk_begin(fs->b, &fs->req, c, a);
+		if (*s == VBLK_ANSWER)
+			vblk_answer(fs->b, &fs->req, fs->q, c, a->status);
+		else if (*s != VBLK_RUN)
+			return got;
+		else if (!launch(fs, &fs->req, c, true))
+			return 0;
+		fs->waiting--;
+	}
+	fs->again = false;
+	return got;
 }
 
 enum virtq_result vblk_flights_serve(struct vblk *b, struct virtq *q)
@@ -295,19 +361,23 @@ enum virtq_result vblk_flights_serve(struct vblk *b, struct virtq *q)
 	struct vblk_answer a = {0};
 	enum vblk_step s = VBLK_ANSWER;
 	struct virtq_chain *c;
-	int got;
+	int got = 1;
 
 	reap(fs, true);
-	do {
+	if (unlikely(fs->again))
+		got = serve_waiting(fs, &a, &s);
+	while (got > 0 && (s == VBLK_ANSWER || s == VBLK_RUN)) {
 		got = virtq_next(q, &c);
 		if (got <= 0)
 			break;
-		s = requests-- == 0 ? VBLK_MORE : vblk_begin(b, q, c, &a);
-		if (s == VBLK_ANSWER)
-			vblk_answer(b, q, c, a.status);
-		else if (s == VBLK_RUN && !launch(fs, r, c))
+		s = requests-- == 0 ? VBLK_MORE : vblk_begin(b, r, c, &a);
+		if (s == VBLK_ANSWER) {
+			virtq_take(q);
+			vblk_answer(b, r, q, c, a.status);
+		} else if (s == VBLK_RUN && !launch(fs, r, c, false)) {
 			break; /* the next flight to end goes on here */
-	} while (s == VBLK_ANSWER || s == VBLK_RUN);
+		}
+	}
 	return vblk_turn_end(q, got, s, a.when);
 }
 
@@ -320,6 +390,41 @@ void vblk_flights_drain(struct vblk_flights *fs, bool tell)
 	reap(fs, tell);
 	if (tell)
 		virtq_flush(fs->q);
+	if (!tell)
+		fs->waiting = 0;
 	spin_unlock(&fs->q->lock);
 	epoch_leave();
+}
+
+/* --- those that wait, over a pause --- */
+
+void vblk_flights_resume(struct vblk_flights *fs)
+{
+	fs->again = fs->waiting > 0;
+}
+
+void vblk_flights_save(const struct vblk_flights *fs, struct state_buf *b)
+{
+	unsigned int n = fs ? fs->waiting : 0;
+
+	state_put_u16(b, (uint16_t)n);
+	for (unsigned int i = 0; i < n; i++)
+		state_put_u16(b, fs->head[i]);
+}
+
+bool vblk_flights_load(struct vblk_flights *fs, struct state_buf *b, bool apply)
+{
+	unsigned int n = state_get_u16(b);
+
+	if (n > (fs ? ARRAY_SIZE(fs->head) : 0))
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		uint16_t head = state_get_u16(b);
+
+		if (apply)
+			fs->head[i] = head;
+	}
+	if (fs && apply)
+		fs->waiting = n;
+	return !b->bad;
 }

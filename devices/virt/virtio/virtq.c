@@ -464,6 +464,16 @@ int virtq_next(struct virtq *q, struct virtq_chain **out)
 	return 1;
 }
 
+int virtq_again(struct virtq *q, uint16_t head, struct virtq_chain **out)
+{
+	int err = chain_read(q, head);
+
+	if (unlikely(err))
+		return err;
+	*out = &q->chain;
+	return 1;
+}
+
 uint16_t virtq_available(struct virtq *q)
 {
 	int idx = avail_read(q, RING_IDX);

@@ -97,6 +97,12 @@ int __must_check virtq_addresses(struct virtq *q);
  * Trust: everything it reads
  */
 int virtq_next(struct virtq *q, struct virtq_chain **c);
+/**
+ * A chain that was taken before and not put: walk it again, for who could not do it then.
+ * Pre, Context, Trust: as virtq_next(). Returns: 1, -RAY_EAGAIN (its memory is not there),
+ * -RAY_EPROTO
+ */
+int virtq_again(struct virtq *q, uint16_t head, struct virtq_chain **c);
 /** Take what virtq_next() gave. It is owed a virtq_put(). */
 static inline void virtq_take(struct virtq *q)
 {
