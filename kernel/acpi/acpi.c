@@ -101,6 +101,7 @@ static void load_guarded(void *arg)
 	}
 	pic_tell();
 	acpi_prt_load();
+	acpi_osc_ask();
 	buttons_install();
 }
 
@@ -118,6 +119,8 @@ static void loader(void *arg)
 		acpi_port_abandon();
 	__atomic_store_n(&state, ok ? ACPI_STATE_READY : ACPI_STATE_FAILED, __ATOMIC_RELEASE);
 	waitq_wake_all(&done);
+	if (ok)
+		acpi_osc_use();
 }
 
 int acpi_start(void (*on_power_button)(void))

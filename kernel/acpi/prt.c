@@ -133,7 +133,7 @@ static void prt_read(acpi_handle handle, unsigned int bus)
 	ACPI_FREE(buf.pointer);
 }
 
-static u64 integer_get(acpi_handle handle, const char *name, u64 otherwise)
+uint64_t acpi_integer_get(void *handle, const char *name, uint64_t otherwise)
 {
 	struct acpi_buffer buf = {.length = ACPI_ALLOCATE_BUFFER, .pointer = NULL};
 	const union acpi_object *o;
@@ -158,7 +158,7 @@ static void children_visit(acpi_handle bridge, unsigned int bus, unsigned int de
 static acpi_status child_visit(acpi_handle handle, u32 level, void *context, void **ret)
 {
 	const struct walk *w = context;
-	u64 adr = integer_get(handle, METHOD_NAME__ADR, UINT64_MAX);
+	u64 adr = acpi_integer_get(handle, METHOD_NAME__ADR, UINT64_MAX);
 	const struct pci_dev *d;
 
 	(void)level;
@@ -184,12 +184,12 @@ static void children_visit(acpi_handle bridge, unsigned int bus, unsigned int de
 
 static acpi_status root_visit(acpi_handle handle, u32 level, void *context, void **ret)
 {
-	unsigned int bus = (unsigned int)integer_get(handle, METHOD_NAME__BBN, 0) & 0xff;
+	unsigned int bus = (unsigned int)acpi_integer_get(handle, METHOD_NAME__BBN, 0) & 0xff;
 
 	(void)level;
 	(void)context;
 	(void)ret;
-	if (integer_get(handle, METHOD_NAME__SEG, 0) != 0)
+	if (acpi_integer_get(handle, METHOD_NAME__SEG, 0) != 0)
 		return AE_OK;
 	prt_read(handle, bus);
 	children_visit(handle, bus, 0);

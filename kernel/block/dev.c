@@ -83,12 +83,15 @@ void block_ref(struct block_dev *dev)
 static void disk_free(struct block_dev *dev)
 {
 	const struct block_ops *ops = dev->queue->ops;
+	struct pci_dev *pci = dev->queue->pci;
 	void *drv = dev->queue->drv;
 
 	block_queue_destroy(dev->queue);
 	kfree(dev);
 	if (ops->gone)
 		ops->gone(drv);
+	if (pci)
+		pci_put(pci);
 }
 
 void block_put(struct block_dev *dev)
@@ -338,6 +341,8 @@ int block_publish(const struct block_init *init, struct block_dev **out)
 		kfree(dev);
 		return err;
 	}
+	if (init->pci)
+		pci_get(init->pci);
 	marker_print(MARKER_BLOCK_ATTACHED, "disk=%s driver=%s bytes=%lu", dev->ident.name,
 		     dev->ident.driver, (unsigned long)dev->ident.size);
 	block_tree_enter(dev, init->parent ? init->parent : init->pci ? &init->pci->dev : NULL);

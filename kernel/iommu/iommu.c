@@ -11,11 +11,6 @@
 #include "kernel/mm/page.h"
 
 #define FAULTS_SAID     8u /* then only every time their number has doubled */
-#define PCIE_TYPE(flags) ((flags) >> 4 & 0xfu)
-#define PCIE_FLAGS      2u
-#define PCIE_ROOT_PORT  4u
-#define PCIE_UPSTREAM   5u
-#define PCIE_DOWNSTREAM 6u
 
 struct list_head iommu_units = LIST_HEAD_INIT(iommu_units);
 static struct list_head domains = LIST_HEAD_INIT(domains);
@@ -48,8 +43,9 @@ static bool hides_requester(const struct pci_dev *bridge)
 
 	if (cap == 0)
 		return true;
-	type = PCIE_TYPE(pci_read16(bridge, cap + PCIE_FLAGS));
-	return type != PCIE_ROOT_PORT && type != PCIE_UPSTREAM && type != PCIE_DOWNSTREAM;
+	type = PCI_EXP_FLAGS_TYPE(pci_read16(bridge, cap + PCI_EXP_FLAGS));
+	return type != PCI_EXP_TYPE_ROOT && type != PCI_EXP_TYPE_UPSTREAM &&
+	       type != PCI_EXP_TYPE_DOWN;
 }
 
 /* The bridge nearest to the root that hides who is behind it. NULL: none does. */

@@ -49,6 +49,7 @@ static int devices_print(struct cmd_ctx *ctx)
 	struct table t;
 
 	table_init(&t, cmd_sink(ctx), cmd_json(ctx), cols, ARRAY_SIZE(cols));
+	pci_list_lock();
 	while (table_pass(&t)) {
 		pci_for_each (d) {
 			const struct iommu_domain *dom = d->dma;
@@ -63,6 +64,7 @@ static int devices_print(struct cmd_ctx *ctx)
 			table_u64(&t, dom->flushes);
 		}
 	}
+	pci_list_unlock();
 	return 0;
 }
 

@@ -93,6 +93,16 @@ int pci_driver_bind(struct pci_dev *d)
 	return -RAY_ENODEV;
 }
 
+void pci_driver_unbind(struct pci_dev *d)
+{
+	d->driver->remove(d);
+	pci_irq_release_all(d);
+	pci_master_set(d, false);
+	d->driver = NULL;
+	d->priv = NULL;
+	device_driver_set(&d->dev, NULL);
+}
+
 unsigned int pci_drivers_bind(struct list_head *devices)
 {
 	unsigned int bound = 0;

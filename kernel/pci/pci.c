@@ -2,9 +2,22 @@
 #define LOG_TAG "pci"
 #include "kernel/log.h"
 #include "kernel/pci/pci_priv.h"
+#include "kernel/sched/wait.h"
 
 struct list_head pci_devices = LIST_HEAD_INIT(pci_devices);
 static const struct pci_access *access = &pci_access_ports;
+
+static struct mutex list_lock = MUTEX_INIT(list_lock, LOCK_ORDER_NONE);
+
+void pci_list_lock(void)
+{
+	mutex_lock(&list_lock);
+}
+
+void pci_list_unlock(void)
+{
+	mutex_unlock(&list_lock);
+}
 
 int pci_init(void)
 {

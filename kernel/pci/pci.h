@@ -4,8 +4,9 @@
  * that bind to them. Segment 0 only.
  * Owns: struct pci_dev, configuration access, bus mastering (off until a driver asks).
  * Must not know: any driver; ACPI (an INTx router is registered).
- * Locking: the device list is built once at init and never changes. Binding happens at init;
- * afterwards a device belongs to its driver, which serialises its own calls.
+ * Locking: the device list is built at init; afterwards the slots' thread alone changes it, inside
+ * device_change_begin(), and pci_list_lock() keeps it as it is for who walks it then. A device
+ * belongs to its driver, which serialises its own calls.
  */
 #ifndef RAYOS_KERNEL_PCI_PCI_H
 #define RAYOS_KERNEL_PCI_PCI_H
@@ -14,6 +15,7 @@
 #include "kernel/irq/irq.h"
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
+#include "kernel/mm/heap.h"
 #include "kernel/mm/vmap.h"
 #include "kernel/pci/access.h"
 #include "kernel/pci/pci_regs.h"
@@ -45,6 +47,7 @@ struct pci_driver;
 
 struct pci_dev {
 	struct list_head node;
+	uint32_t refs; /* atomic: the list's, and who may use it when it was pulled out */
 	struct device dev;
 	const struct pci_access *acc;
 	struct pci_dev *parent; /* the bridge above; NULL on a root bus */
@@ -74,6 +77,27 @@ struct pci_dev {
 int __must_check pci_init(void);
 /** Bind drivers to them. Context: init, once, interrupts work. */
 int pci_bind(void);
+
+/** Keep it from being freed. Context: any. */
+static inline void pci_get(struct pci_dev *d)
+{
+	__atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+}
+
+/** Context: as kfree(). */
+static inline void pci_put(struct pci_dev *d)
+{
+	if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		kfree(d);
+}
+
+/** Slots below the root bus are the kernel's from now on (ACPI's _OSC says so); before, they are
+ *  firmware's and left alone. Context: thread, once for a bus. */
+void pci_slots_start(unsigned int root_bus);
+
+/** Between these no device comes or goes. Context: thread. */
+void pci_list_lock(void);
+void pci_list_unlock(void);
 
 /** Devices in the order they were found. */
 extern struct list_head pci_devices;
@@ -169,10 +193,10 @@ struct pci_driver {
 	size_t match_count;
 	/**
 	 * Take the device: its decoders are on, bus mastering and interrupts are off.
-	 * Returns: 0, or an error after undoing everything. Context: init thread
+	 * Returns: 0, or an error after undoing everything. Context: thread
 	 */
 	int (*probe)(struct pci_dev *d);
-	/** Stop the device and free what probe took. */
+	/** Stop the device, which may be gone already, and free what probe took. Context: thread. */
 	void (*remove)(struct pci_dev *d);
 	/**
 	 * Let it stand still: what was begun has ended, what was written is kept, it reaches no

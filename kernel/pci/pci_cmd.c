@@ -21,6 +21,7 @@ static void list_print(struct cmd_ctx *ctx)
 	struct table t;
 
 	table_init(&t, cmd_sink(ctx), cmd_json(ctx), cols, ARRAY_SIZE(cols));
+	pci_list_lock();
 	while (table_pass(&t)) {
 		pci_for_each (d) {
 			table_fmt(&t, "%02x:%02x.%x", PCI_BUS(d->bdf), PCI_DEV(d->bdf),
@@ -33,6 +34,7 @@ static void list_print(struct cmd_ctx *ctx)
 			table_str(&t, pci_class_name(d->class_code));
 		}
 	}
+	pci_list_unlock();
 }
 
 static void bar_print(struct cmd_ctx *ctx, const char *name, const struct pci_bar *b)
@@ -139,6 +141,7 @@ static int pci_run(struct cmd_ctx *ctx, int argc, char **argv)
 {
 	const struct pci_dev *d;
 	pci_bdf_t bdf;
+	int err = 0;
 
 	if (argc == 0) {
 		list_print(ctx);
@@ -146,14 +149,16 @@ static int pci_run(struct cmd_ctx *ctx, int argc, char **argv)
 	}
 	if (pci_bdf_parse(argv[0], &bdf))
 		return cmd_fail(ctx, -RAY_EINVAL, "'%s' is no address like 00:1f.2", argv[0]);
+	pci_list_lock();
 	d = pci_find(bdf);
 	if (!d)
-		return cmd_fail(ctx, -RAY_ENOENT, "no device at %s; `pci` lists them", argv[0]);
-	if (cmd_json(ctx))
+		err = cmd_fail(ctx, -RAY_ENOENT, "no device at %s; `pci` lists them", argv[0]);
+	else if (cmd_json(ctx))
 		detail_json(ctx, d);
 	else
 		detail_print(ctx, d);
-	return 0;
+	pci_list_unlock();
+	return err;
 }
 
 static void pci_complete(struct cmd_complete *c, int arg)
@@ -162,6 +167,7 @@ static void pci_complete(struct cmd_complete *c, int arg)
 
 	if (arg != 0)
 		return;
+	pci_list_lock();
 	pci_for_each (d) {
 		char text[BDF_TEXT_MAX];
 		struct buf_sink b;
@@ -171,6 +177,7 @@ static void pci_complete(struct cmd_complete *c, int arg)
 			    PCI_FN(d->bdf));
 		cmd_complete_add(c, text);
 	}
+	pci_list_unlock();
 }
 
 SHELL_CMD(pci, "pci", "list PCI devices, or show one", .args = "[ADDRESS]", .max_args = 1,

@@ -40,6 +40,16 @@ struct pci_scan_stats {
 int __must_check pci_scan(const struct pci_access *a, unsigned int bus_last,
 			  struct list_head *list, struct pci_scan_stats *st);
 void pci_scan_free(struct list_head *list);
+/** The same for what a port leads to. */
+int __must_check pci_scan_below(struct pci_dev *port, struct list_head *list,
+				struct pci_scan_stats *st);
+
+/**
+ * Give every memory BAR of the functions in @list its address, inside the windows of the bridge
+ * above them. Nothing else may be below it.
+ * Returns: how many found no place: their functions cannot be used
+ */
+unsigned int pci_assign(const struct pci_dev *bridge, struct list_head *list);
 
 /** Offer every device without a driver to the registered drivers. Returns how many bound. */
 unsigned int pci_drivers_bind(struct list_head *devices);
@@ -69,7 +79,16 @@ const char *pci_cap_name(const struct pci_cap *c);
  */
 int __must_check pci_bdf_parse(const char *s, pci_bdf_t *out);
 
+/* plug.c */
+/** A card is in the slot of a port, and has power: find its functions, give them to drivers.
+ *  Returns: how many there are. Context: thread. */
+unsigned int pci_plug(struct pci_dev *port);
+/** Take them from their drivers, whether the card is there still or not. Context: thread. */
+void pci_unplug(const struct pci_dev *port);
+
 /* driver.c */
+/** The reverse of pci_driver_bind(). Pre: it has a driver. Context: thread. */
+void pci_driver_unbind(struct pci_dev *d);
 /** Give a device to the best driver that takes it. 0, -RAY_ENODEV. Context: thread. */
 int pci_driver_bind(struct pci_dev *d);
 

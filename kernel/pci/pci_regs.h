@@ -21,6 +21,14 @@
 /* Type 1 header: PCI-to-PCI bridge. */
 #define PCI_BRIDGE_BUSES 0x18u /* primary, secondary, subordinate, latency */
 #define PCI_BRIDGE_ROM   0x38u
+/* Its windows; 16 bits each hold address bits 31:20, the low four of a prefetchable one its kind. */
+#define PCI_BRIDGE_MEM          0x20u /* base, limit */
+#define PCI_BRIDGE_PREF         0x24u /* base, limit */
+#define PCI_BRIDGE_PREF_BASE_HI 0x28u
+#define PCI_BRIDGE_PREF_END_HI  0x2cu
+#define PCI_BRIDGE_WINDOW_MASK  0xfff0u
+#define PCI_BRIDGE_PREF_KIND    0x000fu
+#define PCI_BRIDGE_PREF_64      0x0001u
 
 #define PCI_COMMAND_IO       0x0001u
 #define PCI_COMMAND_MEM      0x0002u
@@ -65,6 +73,49 @@
 #define PCI_MSIX_TABLE       0x04u
 #define PCI_MSIX_BIR         0x7u
 #define PCI_MSIX_ENTRY_LEN   16u
+
+/* PCI Express capability (PCIe 5.0, 7.5.3). */
+#define PCI_EXP_FLAGS          0x02u
+#define PCI_EXP_FLAGS_TYPE(f)  (((f) >> 4) & 0xfu)
+#define PCI_EXP_TYPE_ROOT      4u
+#define PCI_EXP_TYPE_UPSTREAM  5u
+#define PCI_EXP_TYPE_DOWN      6u
+#define PCI_EXP_FLAGS_SLOT     0x0100u
+#define PCI_EXP_FLAGS_IRQ(f)   (((f) >> 9) & 0x1fu)
+#define PCI_EXP_DEVCAP         0x04u
+#define PCI_EXP_DEVCAP_MPS     0x7u
+#define PCI_EXP_DEVCTL         0x08u
+#define PCI_EXP_DEVCTL_MPS     0x00e0u
+#define PCI_EXP_DEVCTL_MPS_AT  5u
+#define PCI_EXP_LNKCAP         0x0cu
+#define PCI_EXP_LNKCAP_ACTIVE  0x00100000u /* it says whether the link is up */
+#define PCI_EXP_LNKSTA         0x12u
+#define PCI_EXP_LNKSTA_ACTIVE  0x2000u
+#define PCI_EXP_SLTCAP         0x14u
+#define PCI_EXP_SLTCAP_BUTTON  0x00000001u
+#define PCI_EXP_SLTCAP_POWER   0x00000002u
+#define PCI_EXP_SLTCAP_LED     0x00000010u
+#define PCI_EXP_SLTCAP_HOTPLUG 0x00000040u
+#define PCI_EXP_SLTCAP_NO_DONE 0x00040000u
+#define PCI_EXP_SLTCAP_NUMBER(c) ((c) >> 19)
+#define PCI_EXP_SLTCTL         0x18u
+#define PCI_EXP_SLTCTL_BUTTON  0x0001u
+#define PCI_EXP_SLTCTL_FAULT   0x0002u
+#define PCI_EXP_SLTCTL_CARD    0x0008u
+#define PCI_EXP_SLTCTL_IRQ     0x0020u
+#define PCI_EXP_SLTCTL_LED     0x0300u
+#define PCI_EXP_SLTCTL_LED_ON    0x0100u
+#define PCI_EXP_SLTCTL_LED_BLINK 0x0200u
+#define PCI_EXP_SLTCTL_LED_OFF   0x0300u
+#define PCI_EXP_SLTCTL_OFF     0x0400u /* power */
+#define PCI_EXP_SLTCTL_LINK    0x1000u
+#define PCI_EXP_SLTSTA         0x1au
+#define PCI_EXP_SLTSTA_BUTTON  0x0001u
+#define PCI_EXP_SLTSTA_FAULT   0x0002u
+#define PCI_EXP_SLTSTA_CARD_CHANGED 0x0008u
+#define PCI_EXP_SLTSTA_DONE    0x0010u
+#define PCI_EXP_SLTSTA_CARD    0x0040u
+#define PCI_EXP_SLTSTA_LINK_CHANGED 0x0100u
 
 #define PCI_EXT_CAP_START 0x100u
 

@@ -115,6 +115,7 @@ static int function_scan(struct scan *s, pci_bdf_t bdf, struct pci_dev *parent, 
 	d = kzalloc(sizeof(*d), MEM_PCI);
 	if (!d)
 		return -RAY_ENOMEM;
+	d->refs = 1;
 	d->acc = s->acc;
 	d->parent = parent;
 	d->bdf = bdf;
@@ -199,12 +200,29 @@ int pci_scan(const struct pci_access *a, unsigned int bus_last, struct list_head
 	return err;
 }
 
+int pci_scan_below(struct pci_dev *port, struct list_head *list, struct pci_scan_stats *st)
+{
+	struct scan *s = kzalloc(sizeof(*s), MEM_PCI);
+	int err;
+
+	*st = (struct pci_scan_stats){.devices = 0};
+	if (!s)
+		return -RAY_ENOMEM;
+	s->acc = port->acc;
+	s->list = list;
+	s->st = st;
+	bus_add(s, port->secondary, port);
+	err = queue_run(s);
+	kfree(s);
+	return err;
+}
+
 void pci_scan_free(struct list_head *list)
 {
 	struct pci_dev *d, *tmp;
 
 	list_for_each_entry_safe(d, tmp, list, node) {
 		list_del(&d->node);
-		kfree(d);
+		pci_put(d);
 	}
 }

@@ -51,15 +51,7 @@ static int resume(struct device *dev)
 
 static int unbind(struct device *dev)
 {
-	struct pci_dev *d = of(dev);
-
-	if (!d->driver->remove)
-		return -RAY_ENOSYS;
-	d->driver->remove(d);
-	pci_master_set(d, false);
-	d->driver = NULL;
-	d->priv = NULL;
-	device_driver_set(dev, NULL);
+	pci_driver_unbind(of(dev));
 	return 0;
 }
 

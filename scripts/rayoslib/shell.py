@@ -81,13 +81,13 @@ class Shell:
     def memory(self):
         """What is allocated, by kind, and every byte that is free or the heap's: equal before
         and after when nothing leaked."""
-        self._boot_over()
+        self.boot_over()
         seen = self.run("mem --json").json
         kinds = {tag["tag"]: (tag["bytes"], tag["objects"]) for tag in seen["tags"]}
         # An empty slab may stay with the heap; whatever else is missing was lost.
         return kinds | {"pages": seen["free"] + seen["heap"]}
 
-    def _boot_over(self):
+    def boot_over(self):
         """ACPI's namespace is loaded beside the first prompt: wait for the end of that."""
         deadline = time.monotonic() + 60
         while "acpi-load" in self.run("threads").text and time.monotonic() < deadline:

@@ -25,11 +25,11 @@ ANSWERS = {"panic": ("[y/N] ", "n\r"), "vm console": ("Ctrl-] leaves.", "\x1d"),
            "log follow": (re.compile(r"log follow[^\r\n]*(?=\r\n)"), "\x03")}
 LAST = ["reboot", "poweroff"]
 # What needs devices that neither the demo nor this machine has: typed in test_display.py,
-# test_vsock.py and test_disks.py.
+# test_vsock.py, test_disks.py and test_slots.py.
 ELSEWHERE = ("vm key", "vm type", "vm pointer", "vm screenshot", "vm connect", "disk info", "disk part",
              "disk dump", "disk smart", "disk repair", "disk fault", "disk label", "disk add", "disk remove",
              "volume ", "dev bind", "dev unbind",
-             "dev suspend", "dev resume")
+             "dev suspend", "dev resume", "pci eject")
 
 
 def fenced(path, kind):

@@ -14,7 +14,7 @@
 
 extern const struct pci_driver *const __start_rayos_pci_drivers[];
 
-static struct pci_dev fake_pci;
+static struct pci_dev fake_pci = {.refs = 1};
 static void *fake_regs; /* what the BAR is mapped to */
 static unsigned int fake_irq_count = 1;
 static struct {

@@ -32,7 +32,7 @@ static uint32_t dice(uint32_t n)
 
 /* What an IOMMU lets the disk reach, as bytes in all and the ranges they are of. */
 #define RANGES 1024u
-static struct pci_dev pci;
+static struct pci_dev pci = {.refs = 1};
 static struct {
 	uint64_t hpa, len;
 	enum dma_dir dir;
