@@ -392,7 +392,10 @@ void block_cmd_done(struct block_cmd *c, int err)
 		r->parts--;
 		over = list_empty(&r->node) && ended(q, r);
 	}
-	run(q, flags);
+	if (list_empty(&q->waiting) && list_empty(&q->again))
+		spin_unlock_irqrestore(&q->lock, flags);
+	else
+		run(q, flags);
 	if (over)
 		finish(r);
 }

@@ -274,8 +274,11 @@ static bool fast_data(struct volio *o)
 		goto slow;
 	if (!piece_find(o, &p) || (r->op == BLOCK_WRITE && !p.own))
 		goto slow;
-	o->one.io = (struct block_req){.op = r->op, .flags = r->flags, .len = r->len,
-				       .seg = r->seg, .seg_count = r->seg_count};
+	o->one.io.op = r->op;
+	o->one.io.flags = r->flags;
+	o->one.io.len = r->len;
+	o->one.io.seg = r->seg;
+	o->one.io.seg_count = r->seg_count;
 	one_begin(o, (p.phys << STORE_BLOCK_SHIFT) + r->off % STORE_BLOCK);
 	return true;
 slow:

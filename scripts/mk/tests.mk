@@ -87,7 +87,7 @@ endef
 UNIT_SRC := $(sort $(if $(T),$(wildcard tests/unit/test_$(T).c),$(wildcard tests/unit/test_*.c)))
 FUZZ_SRC := $(sort $(if $(T),$(wildcard tests/fuzz/fuzz_$(T).c),$(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SECONDS ?= 60
-HOST_GOALS := storecut unit cov fuzz fuzz-cov test soak unit-build cov-build cov-objects \
+HOST_GOALS := storecut boot-test unit cov fuzz fuzz-cov test soak unit-build cov-build cov-objects \
 	fuzz-build fuzz-cov-build
 
 # Reading every test's UNIT line costs a process each: only when a goal needs it.
@@ -138,10 +138,11 @@ cov: cov-build
 	$(Q)$(MAKE) --no-print-directory -k cov-objects >$(O)/cov/objects.log 2>&1 || true
 	$(Q)scripts/run-cov $(COV_BIN)
 
-# Boot tests drive the image in the emulators; T=expression selects as pytest -k does.
+# Boot tests drive the image in the emulators, several at once; T=expression selects as pytest -k
+# does, and they run one after the other.
 .PHONY: boot-test test lint
-boot-test: iso guests guest-images
-	$(Q)$(PYTHON) -m pytest tests/boot $(if $(T),-k '$(T)')
+boot-test: iso guests guest-images storecut
+	$(Q)$(if $(T),$(PYTHON) -m pytest tests/boot -k '$(T)',scripts/run-boot)
 
 # What CI runs. The sub-makes report by themselves; the image is built first so that a broken
 # build says so once.

@@ -60,6 +60,7 @@ struct vblk_flights {
 	struct segs *free_segs;
 	struct flight *done;    /* atomic: pushed by flight_done(), newest first */
 	uint32_t under_way;     /* atomic: launched, and flight_done() has not returned */
+	bool asleep;            /* nothing is in the ring, and the driver was asked to notify */
 	bool again;             /* what waits is to be begun */
 	unsigned int waiting;
 	uint16_t head[VBLK_QUEUE_SIZE]; /* of what waits */
@@ -190,29 +191,6 @@ static __noinline bool begins_to_wait(const struct flight *f)
 	return true;
 }
 
-static void flight_done(struct block_req *io, int err)
-{
-	struct flight *f = io->owner;
-	struct vblk_flights *fs = f->of;
-
-	if (!err && range_next(f)) {
-		begin(f, io);
-		return;
-	}
-	f->err = err;
-	f->waits = unlikely(err) && begins_to_wait(f);
-	memory_let_go(f);
-	f->next = __atomic_load_n(&fs->done, __ATOMIC_RELAXED);
-	while (!__atomic_compare_exchange_n(&fs->done, &f->next, f, true, __ATOMIC_RELEASE,
-					    __ATOMIC_RELAXED))
-		;
-	epoch_enter();
-	virtq_run(fs->q, true);
-	epoch_leave();
-	/* The last touch: who waits for it may free all of this. */
-	__atomic_fetch_sub(&fs->under_way, 1, __ATOMIC_RELEASE);
-}
-
 /* Once more until the VM is resumed. */
 static void keep_waiting(struct vblk_flights *fs, uint16_t head)
 {
@@ -251,6 +229,53 @@ static void reap(struct vblk_flights *fs, bool tell)
 	}
 }
 
+/*
+ * Of what has ended. While the ring is empty, and its driver will notify of what comes, there is
+ * nothing else to be done; else the queue is served.
+ */
+static void give_back(struct vblk_flights *fs)
+{
+	struct virtq *q = fs->q;
+
+	/* Before the lock is tried: who has it looks at this after letting go. */
+	__atomic_fetch_or(&q->kicked, VIRTQ_KICK_ENDED, __ATOMIC_SEQ_CST);
+	if (unlikely(!fs->asleep) || !virtq_lock(q, true)) {
+		virtq_run(q, true);
+		return;
+	}
+	__atomic_fetch_and(&q->kicked, ~VIRTQ_KICK_ENDED, __ATOMIC_SEQ_CST);
+	if (likely(q->enabled && !q->dev->broken && fs->asleep)) {
+		reap(fs, true);
+		virtq_flush(q);
+	} else {
+		q->kicked = VIRTQ_KICK_ALL;
+	}
+	virtq_unlock(q);
+}
+
+static void flight_done(struct block_req *io, int err)
+{
+	struct flight *f = io->owner;
+	struct vblk_flights *fs = f->of;
+
+	if (!err && range_next(f)) {
+		begin(f, io);
+		return;
+	}
+	f->err = err;
+	f->waits = unlikely(err) && begins_to_wait(f);
+	memory_let_go(f);
+	f->next = __atomic_load_n(&fs->done, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&fs->done, &f->next, f, true, __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED))
+		;
+	epoch_enter();
+	give_back(fs);
+	epoch_leave();
+	/* The last touch: who waits for it may free all of this. */
+	__atomic_fetch_sub(&fs->under_way, 1, __ATOMIC_RELEASE);
+}
+
 /* --- launching --- */
 
 static unsigned int data_segs(const struct virtq_chain *c, enum block_op op)
@@ -280,15 +305,21 @@ static void data_fill(struct flight *f, const struct virtq_chain *c, uint64_t le
 	f->io.seg_count = n;
 }
 
-/* @r as the back end's request, before it is known where its data is. */
-static struct block_req request_of(const struct vblk *b, const struct vblk_req *r)
+/* @r as the back end's request, before it is known where its data is. What the back end keeps in
+ * there it sets by itself. */
+static void request_fill(struct flight *f, const struct vblk *b, const struct vblk_req *r)
 {
 	bool data = r->op == BLOCK_READ || r->op == BLOCK_WRITE;
 	bool fua = r->op == BLOCK_WRITE && unlikely(vblk_writethrough(b));
 
-	return (struct block_req){.op = r->op, .flags = fua ? BLOCK_F_FUA : 0,
-				  .off = data ? r->off : 0, .len = data ? r->len : 0,
-				  .done = flight_done};
+	f->io.op = r->op;
+	f->io.flags = fua ? BLOCK_F_FUA : 0;
+	f->io.off = data ? r->off : 0;
+	f->io.len = data ? r->len : 0;
+	f->io.seg = NULL;
+	f->io.seg_count = 0;
+	f->io.done = flight_done;
+	f->io.owner = f;
 }
 
 /* Take the chain, if it is not @taken, and begin. False: it stays where it is until a flight ends. */
@@ -300,8 +331,7 @@ static bool launch(struct vblk_flights *fs, struct vblk_req *r, const struct vir
 
 	if (unlikely(!f))
 		return false;
-	f->io = request_of(fs->b, r);
-	f->io.owner = f;
+	request_fill(f, fs->b, r);
 	f->status = (volatile uint8_t *)last->p + last->len - 1;
 	f->amount = r->amount;
 	f->start = r->start;
@@ -378,6 +408,7 @@ enum virtq_result vblk_flights_serve(struct vblk *b, struct virtq *q)
 			break; /* the next flight to end goes on here */
 		}
 	}
+	fs->asleep = got == 0 && !fs->again;
 	return vblk_turn_end(q, got, s, a.when);
 }
 
@@ -390,6 +421,7 @@ void vblk_flights_drain(struct vblk_flights *fs, bool tell)
 	reap(fs, tell);
 	if (tell)
 		virtq_flush(fs->q);
+	fs->asleep = false;
 	if (!tell)
 		fs->waiting = 0;
 	spin_unlock(&fs->q->lock);
