@@ -22,6 +22,7 @@
 
 #include "kernel/lib/list.h"
 #include "kernel/lib/types.h"
+#include "kernel/time/time.h"
 
 #define BLOCK_NAME_LEN 24u /* "nvme0n1p2" and its end */
 #define BLOCK_TEXT_LEN 48u /* model and serial number, as text that prints */
@@ -70,6 +71,8 @@ struct block_req {
 	uint64_t issued;  /* bytes that commands were made for */
 	uint32_t seg_at, seg_off; /* the piece at `issued`, and how far into it */
 	uint32_t parts;   /* commands still under way for it */
+	bool alone;       /* a command for it and others failed */
+	struct block_req *merged; /* the next of those that its command is for, too */
 	bool flushing;    /* written, now the flush that its BLOCK_F_FUA asks for */
 	int err;
 };
@@ -126,7 +129,7 @@ enum block_state {
 
 struct block_stats {
 	uint64_t ops[BLOCK_OP_COUNT], bytes[BLOCK_OP_COUNT];
-	uint64_t errors, repeats, timeouts, split, bounced, queued;
+	uint64_t errors, repeats, timeouts, split, merged, bounced, queued;
 	uint64_t ns_total[BLOCK_OP_COUNT]; /* from submission to done */
 	uint32_t in_flight;
 };
@@ -197,7 +200,7 @@ struct block_fault {
 
 /**
  * From now on commands that touch a range do not do what they should. A command is what reaches
- * the disk: several short requests never are one, a long one may be several.
+ * the disk: short requests that continue each other may be one, a long one may be several.
  * Returns: 0, -RAY_ERANGE (outside the device, or for no command), -RAY_ENOSPC. Context: any but
  * NMI.
  */
@@ -279,6 +282,12 @@ int __must_check block_publish(const struct block_init *init, struct block_dev *
 void block_unpublish(struct block_dev *dev);
 /** The driver had no answer, or a wrong one: have recover() called. Context: any but NMI. */
 void block_trouble(struct block_dev *dev);
+
+/** Is a command that the driver has past its deadline? Context: any. */
+static inline bool block_cmd_late(const struct block_cmd *c)
+{
+	return time_now() >= c->deadline_ns;
+}
 
 /**
  * A command ended. @err 0, -RAY_EIO (tried and failed: bad medium), -RAY_EAGAIN (may work when

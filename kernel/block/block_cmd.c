@@ -97,6 +97,7 @@ static void stats_show(struct record *r, const struct block_stats *s)
 	record_u64(r, "repeats", s->repeats);
 	record_u64(r, "timeouts", s->timeouts);
 	record_u64(r, "split", s->split);
+	record_u64(r, "merged", s->merged);
 	record_u64(r, "bounced", s->bounced);
 }
 

@@ -40,9 +40,7 @@ static bool piece_good(const struct block_limits *l, uint64_t addr, uint64_t len
 	       (l->seg_len_max == 0 || len <= l->seg_len_max);
 }
 
-/* Whether one piece may follow the other in a command: where they meet both are at a page's edge. */
-static bool joins(const struct block_limits *l, const struct block_seg *a,
-		  const struct block_seg *b)
+bool block_joins(const struct block_limits *l, const struct block_seg *a, const struct block_seg *b)
 {
 	uint64_t inner = l->page ? l->page - 1 : 0;
 
@@ -55,7 +53,7 @@ bool block_fits(const struct block_limits *l, const struct block_req *r)
 		return false;
 	for (uint32_t i = 0; i < r->seg_count; i++) {
 		if (!piece_good(l, r->seg[i].addr.v, r->seg[i].len) ||
-		    (i > 0 && !joins(l, &r->seg[i - 1], &r->seg[i])))
+		    (i > 0 && !block_joins(l, &r->seg[i - 1], &r->seg[i])))
 			return false;
 	}
 	return true;
@@ -108,7 +106,7 @@ uint64_t block_slice(const struct block_limits *l, const struct block_req *r,
 		uint64_t max = MIN(left - sum, l->seg_len_max ? l->seg_len_max : UINT32_MAX);
 		struct block_seg s;
 
-		if (!walk_next(&w, &s, max) || (n > 0 && !joins(l, &out[n - 1], &s)))
+		if (!walk_next(&w, &s, max) || (n > 0 && !block_joins(l, &out[n - 1], &s)))
 			break;
 		/* The command may end inside of a piece whose end is not aligned. */
 		whole = (s.len & l->seg_align) == 0;

@@ -11,6 +11,8 @@
 /** Whether the limits make sense: NULL, or what is wrong with them. Trust: the device. */
 const char *block_limits_wrong(const struct block_limits *l);
 
+/** Whether a piece may follow another in a command: where they meet both are at a page's edge. */
+bool block_joins(const struct block_limits *l, const struct block_seg *a, const struct block_seg *b);
 /** Whether the whole request is one command as it is: READ and WRITE only. */
 bool block_fits(const struct block_limits *l, const struct block_req *r);
 

@@ -205,6 +205,8 @@ static struct block_cmd *cmd_next(struct block_queue *q)
 		if (!r || !c || !cmd_fill(q, r, c))
 			return NULL;
 		list_del(&c->node);
+		if (unlikely(r->node.next != &q->waiting))
+			block_merge(q, c, r);
 		c->req = r;
 		c->tries = 0;
 		c->mapped = false;
@@ -339,7 +341,8 @@ void block_submit(struct block_dev *dev, struct block_req *r)
 	r->start = rdtsc();
 	r->issued = 0;
 	r->seg_at = r->seg_off = r->parts = 0;
-	r->flushing = false;
+	r->flushing = r->alone = false;
+	r->merged = NULL;
 	list_init(&r->node);
 	r->err = check(dev, r);
 	__atomic_fetch_add(&dev->stats.in_flight, 1, __ATOMIC_RELAXED);
@@ -362,6 +365,29 @@ void block_submit(struct block_dev *dev, struct block_req *r)
 
 /* --- completion --- */
 
+/* A command for a part of a request has ended. Locked. Returns: whether so has the request. */
+static bool part_end(struct block_queue *q, struct block_req *r, int err)
+{
+	if (unlikely(err) && !r->err) {
+		r->err = q->dead ? q->dead : -RAY_EIO;
+		list_del(&r->node); /* no more commands for it */
+	}
+	r->parts--;
+	return list_empty(&r->node) && ended(q, r);
+}
+
+/* Those of one command. */
+static void finish_all(struct block_req *r)
+{
+	do {
+		struct block_req *next = r->merged;
+
+		r->merged = NULL;
+		finish(r);
+		r = next;
+	} while (unlikely(r));
+}
+
 void block_cmd_done(struct block_cmd *c, int err)
 {
 	struct block_queue *q = c->queue;
@@ -382,22 +408,17 @@ void block_cmd_done(struct block_cmd *c, int err)
 		c->deadline_ns = 0;
 		list_add_tail(&c->node, &q->again);
 	} else {
-		if (unlikely(err) && !r->err) {
-			r->err = q->dead ? q->dead : -RAY_EIO;
-			list_del(&r->node); /* no more commands for it */
-		}
 		if (c->room)
 			room_give(q, c->room);
 		list_add(&c->node, &q->free);
-		r->parts--;
-		over = list_empty(&r->node) && ended(q, r);
+		over = unlikely(r->merged) ? block_merged_end(q, r, err) : part_end(q, r, err);
 	}
 	if (list_empty(&q->waiting) && list_empty(&q->again))
 		spin_unlock_irqrestore(&q->lock, flags);
 	else
 		run(q, flags);
 	if (over)
-		finish(r);
+		finish_all(r);
 }
 
 /* Deadlines, also of what a device has no room for though nothing is under way. */
@@ -498,6 +519,10 @@ static struct block_req *request_kill(struct block_queue *q)
 
 	if (c) {
 		r = c->req;
+		if (r->merged) {
+			block_unmerge(q, r->merged);
+			r->merged = NULL;
+		}
 		list_del(&c->node);
 		list_add(&c->node, &q->free);
 		if (c->room)

@@ -1,9 +1,9 @@
 /* UNIT: devices/host/virtio/hvio_pci.c devices/host/virtio/hvio_ring.c
  * devices/host/virtio/hvio_io.c devices/host/virtio/hvio_blk.c kernel/dma/dma.c
- * kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c kernel/block/worker.c
- * kernel/block/sync.c kernel/block/fault.c kernel/block/part.c kernel/block/gpt.c
- * kernel/block/gpt_repair.c kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c
- * kernel/block/gpt_write.c kernel/lib/utf8.c
+ * kernel/block/dev.c kernel/block/queue.c kernel/block/merge.c kernel/block/fit.c
+ * kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c kernel/block/part.c
+ * kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c kernel/lib/fmt.c
+ * kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
  */
 /* PARSER: devices/host/virtio/hvio_pci.c devices/host/virtio/hvio_blk.c */
 // SPDX-License-Identifier: Apache-2.0

@@ -1,8 +1,8 @@
 /* UNIT: devices/host/ide/ide.c devices/host/ide/ide_cmd.c devices/host/ata/ata.c
- * kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c
- * kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c kernel/block/part.c
- * kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c kernel/lib/fmt.c
- * kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
+ * kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/merge.c
+ * kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c
+ * kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c
+ * kernel/lib/fmt.c kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
  */
 /* PARSER: devices/host/ide/ide_cmd.c */
 // SPDX-License-Identifier: Apache-2.0

@@ -1,9 +1,9 @@
-/* UNIT: devices/host/nvme/nvme.c devices/host/nvme/nvme_queue.c devices/host/nvme/nvme_admin.c
- * devices/host/nvme/nvme_ctrl.c devices/host/nvme/nvme_io.c kernel/dma/dma.c kernel/block/dev.c
- * kernel/block/queue.c kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c
- * kernel/block/fault.c kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c
- * kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c kernel/block/gpt_write.c
- * kernel/lib/utf8.c
+/* UNIT: devices/host/nvme/nvme.c devices/host/nvme/nvme_queue.c
+ * devices/host/nvme/nvme_admin.c devices/host/nvme/nvme_ctrl.c devices/host/nvme/nvme_io.c
+ * kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/merge.c
+ * kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c
+ * kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c
+ * kernel/lib/fmt.c kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
  */
 /* PARSER: devices/host/nvme/nvme.c devices/host/nvme/nvme_queue.c */
 // SPDX-License-Identifier: Apache-2.0

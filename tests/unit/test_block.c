@@ -1,7 +1,7 @@
-/* UNIT: kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c
- * kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c kernel/block/part.c
- * kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c kernel/lib/fmt.c
- * kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
+/* UNIT: kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/merge.c
+ * kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c
+ * kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c
+ * kernel/lib/fmt.c kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* The block layer over a disk that is slow, full, picky and broken, beside a plain array. */
@@ -347,6 +347,155 @@ static void test_fits(void **state)
 	assert_int_equal(probes[0].done, 1);
 	release(&probes[0]);
 	unpublish();
+}
+
+/* --- requests that become one command --- */
+
+static void submit_4k(unsigned int i, enum block_op op, uint64_t block, uint32_t flags)
+{
+	prepare(&probes[i], op, block * KIB(4), KIB(4), flags, false);
+	if (op == BLOCK_WRITE)
+		fill(&probes[i], (uint8_t)(block * 11 + 1));
+	block_submit(dev, &probes[i].r);
+}
+
+static void release_all(unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(probes[i].done, 1);
+		release(&probes[i]);
+	}
+}
+
+static void end_all(void)
+{
+	while (disk.count > 0)
+		fake_disk_end(&disk, 0);
+}
+
+/* The disk takes one at a time: what waits behind that and continues is one. */
+static void test_merged(void **state)
+{
+	struct block_stats s;
+
+	(void)state;
+	confine(true);
+	publish(&fake_limits);
+	disk.room = 1;
+	submit_4k(0, BLOCK_READ, 90, 0);
+	submit_4k(1, BLOCK_READ, 80, 0);
+	for (unsigned int i = 2; i < 8; i++)
+		submit_4k(i, BLOCK_WRITE, i, 0);
+	submit_4k(8, BLOCK_WRITE, 8, BLOCK_F_FUA); /* to be kept: by itself */
+	submit_4k(9, BLOCK_WRITE, 9, 0);
+	submit_4k(10, BLOCK_READ, 10, 0);
+	submit_4k(11, BLOCK_READ, 12, 0); /* a gap */
+	fake_disk_end(&disk, 0);
+	fake_disk_end(&disk, 0);
+	assert_int_equal(disk.count, 1);
+	assert_int_equal(disk.cmd[0]->off, KIB(8));
+	assert_int_equal(disk.cmd[0]->len, KIB(24));
+	assert_int_equal(disk.cmd[0]->seg_count, 6);
+	assert_int_equal(range_count, 6);
+	assert_int_equal(probes[2].done, 0);
+	fake_disk_end(&disk, 0);
+	for (unsigned int i = 2; i < 8; i++) {
+		assert_int_equal(probes[i].done, 1);
+		assert_int_equal(probes[i].err, 0);
+		assert_memory_equal(disk.data + i * KIB(4), probes[i].mem, KIB(4));
+	}
+	end_all();
+	block_stats_get(dev, &s);
+	assert_int_equal(s.merged, 5);
+	assert_int_equal(s.ops[BLOCK_WRITE], 8);
+	assert_int_equal(s.bytes[BLOCK_WRITE], KIB(32));
+	assert_int_equal(s.in_flight, 0);
+	release_all(12);
+	unpublish();
+}
+
+/* What fails together is tried by itself: the sector that is bad is one request's. */
+static void test_merged_and_failed(void **state)
+{
+	const struct block_fault bad = {.kind = BLOCK_FAULT_ERROR, .ops = BIT(BLOCK_READ),
+					.off = KIB(20), .len = 512, .left = BLOCK_FAULT_ALWAYS};
+
+	(void)state;
+	publish(&fake_limits);
+	disk.room = 1;
+	submit_4k(0, BLOCK_READ, 90, 0);
+	submit_4k(1, BLOCK_READ, 80, 0);
+	for (unsigned int i = 2; i < 8; i++)
+		submit_4k(i, BLOCK_READ, i, 0);
+	assert_int_equal(block_fault_add(dev, &bad), 0);
+	for (unsigned int i = 0; i < 20; i++) {
+		end_all();
+		fake_threads_run();
+	}
+	for (unsigned int i = 0; i < 8; i++)
+		assert_int_equal(probes[i].err, i == 5 ? -RAY_EIO : 0);
+	release_all(8);
+	block_fault_clear(dev);
+	unpublish();
+}
+
+/* The disk leaves while some of them wait for it. */
+static void test_merged_and_gone(void **state)
+{
+	(void)state;
+	publish(&fake_limits);
+	disk.room = 1;
+	submit_4k(0, BLOCK_READ, 90, 0);
+	submit_4k(1, BLOCK_READ, 80, 0);
+	for (unsigned int i = 2; i < 8; i++)
+		submit_4k(i, BLOCK_WRITE, i, 0);
+	fake_disk_end(&disk, 0); /* the second has it now, and they wait as one command */
+	disk.room = 0;
+	disk.fail = -RAY_ENODEV;
+	disk.fail_count = 1;
+	fake_disk_end(&disk, 0);
+	block_queue_kill(dev->queue, -RAY_ENODEV);
+	assert_int_equal(disk.count, 0);
+	for (unsigned int i = 2; i < 8; i++)
+		assert_int_equal(probes[i].err, -RAY_ENODEV);
+	release_all(8);
+	unpublish();
+}
+
+/* Runs of blocks, in any order of ends, with commands that fail now and then. */
+static void test_merged_at_random(void **state)
+{
+	uint8_t *model = malloc(FAKE_DISK_SIZE);
+	struct block_stats s;
+
+	(void)state;
+	publish(&fake_limits);
+	memset(model, 0, FAKE_DISK_SIZE);
+	for (unsigned int turn = 0; turn < 200; turn++) {
+		uint64_t block = dice(16);
+
+		for (unsigned int i = 0; i < REQS; i++, block += 1 + !dice(8)) {
+			submit_4k(i, dice(3) ? BLOCK_WRITE : BLOCK_READ, block,
+				  dice(20) ? 0 : BLOCK_F_FUA);
+			if (probes[i].r.op == BLOCK_WRITE)
+				gather(&probes[i], model + block * KIB(4));
+			disk.room = 1 + dice(2);
+			if (disk.count > 0 && dice(10) == 0)
+				fake_disk_end(&disk, dice(disk.count));
+		}
+		disk.fail = dice(2) ? -RAY_EAGAIN : 0;
+		disk.fail_count = 1;
+		while (disk.count > 0)
+			fake_disk_end(&disk, dice(disk.count));
+		for (unsigned int i = 0; i < REQS; i++)
+			assert_int_equal(probes[i].err, 0);
+		release_all(REQS);
+		assert_memory_equal(model, disk.data, FAKE_DISK_SIZE);
+	}
+	block_stats_get(dev, &s);
+	assert_true(s.merged > 1000);
+	unpublish();
+	free(model);
 }
 
 /* Without FUA in the device a flush follows, and only then is it done. */
@@ -711,6 +860,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_confined, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_merged, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_merged_and_failed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_merged_and_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_merged_at_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_model, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fua, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),

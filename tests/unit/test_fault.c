@@ -1,7 +1,7 @@
-/* UNIT: kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/fit.c
- * kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c kernel/block/part.c
- * kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c kernel/lib/fmt.c
- * kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
+/* UNIT: kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/merge.c
+ * kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c
+ * kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c
+ * kernel/lib/fmt.c kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /* Faults on demand: what they hit and what not, how often, and what becomes of it. */

@@ -1,9 +1,9 @@
-/* UNIT: devices/host/nvme/nvme.c devices/host/nvme/nvme_queue.c devices/host/nvme/nvme_admin.c
- * devices/host/nvme/nvme_ctrl.c devices/host/nvme/nvme_io.c kernel/dma/dma.c kernel/block/dev.c
- * kernel/block/queue.c kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c
- * kernel/block/fault.c kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c
- * kernel/lib/err.c kernel/lib/fmt.c kernel/lib/sink.c kernel/block/gpt_write.c
- * kernel/lib/utf8.c
+/* UNIT: devices/host/nvme/nvme.c devices/host/nvme/nvme_queue.c
+ * devices/host/nvme/nvme_admin.c devices/host/nvme/nvme_ctrl.c devices/host/nvme/nvme_io.c
+ * kernel/dma/dma.c kernel/block/dev.c kernel/block/queue.c kernel/block/merge.c
+ * kernel/block/fit.c kernel/block/worker.c kernel/block/sync.c kernel/block/fault.c
+ * kernel/block/part.c kernel/block/gpt.c kernel/block/gpt_repair.c kernel/lib/err.c
+ * kernel/lib/fmt.c kernel/lib/sink.c kernel/block/gpt_write.c kernel/lib/utf8.c
  */
 // SPDX-License-Identifier: Apache-2.0
 /*
@@ -39,11 +39,11 @@ static struct {
 	struct ring ring[QUEUES];
 	uint8_t data[DISK_SIZE];
 	/* What is wrong with it. */
-	bool gone, never_ready, silent, bad_cid, bad_sq, other_commands;
+	bool aborts, gone, never_ready, silent, bad_cid, bad_sq, other_commands;
 	unsigned int fail_count;
 	uint16_t status;
 	uint8_t lbads;
-	unsigned int done[256], resets;
+	unsigned int done[256], resets, aborted;
 } ctrl;
 
 static bool stop;
@@ -121,6 +121,23 @@ static void identify(const struct nvme_sqe *e)
 	}
 }
 
+static void answer(unsigned int id, const struct nvme_sqe *e, uint32_t result, uint16_t status);
+
+/* The oldest command of a queue that is silent ends as aborted (5.1). */
+static uint32_t abort_oldest(unsigned int id, uint16_t cid)
+{
+	struct ring *r = &ctrl.ring[id];
+	const struct nvme_sqe *e = (struct nvme_sqe *)fake_memory(r->sq) + r->sq_head;
+
+	if (!ctrl.aborts || r->sq_head == r->sq_tail || e->cid != cid)
+		return NVME_ABORT_NOT;
+	r->sq_head = r->sq_head + 1 == r->depth ? 0 : r->sq_head + 1;
+	answer(id, e, 0, 0x07 << 1);
+	ctrl.aborted++;
+	fake_irq(id);
+	return 0;
+}
+
 static uint32_t admin(const struct nvme_sqe *e)
 {
 	uint32_t id = e->cdw10 & 0xffff;
@@ -131,6 +148,8 @@ static uint32_t admin(const struct nvme_sqe *e)
 		break;
 	case NVME_ADMIN_SET_FEATURES:
 		return 0x00000001; /* of each kind: two and one more */
+	case NVME_ADMIN_ABORT:
+		return abort_oldest(id, (uint16_t)(e->cdw10 >> 16));
 	case NVME_ADMIN_CREATE_CQ:
 		ctrl.ring[id].cq = e->prp1;
 		break;
@@ -350,16 +369,11 @@ static void test_errors(void **state)
 static int read_after(bool *wrong)
 {
 	static uint8_t buf[4096] __attribute__((aligned(4096)));
-	unsigned int resets = ctrl.resets;
-	int err;
 
 	*wrong = true;
-	/* It mends its ways with the reset. */
 	for (int i = 0; i < 3; i++)
 		thread_yield();
-	err = block_read(dev, 0, buf, 512);
-	assert_true(ctrl.resets > resets);
-	return err;
+	return block_read(dev, 0, buf, 512);
 }
 
 static void mend_at_reset(void *arg)
@@ -377,12 +391,47 @@ static void mend_at_reset(void *arg)
 static void mended(bool *wrong)
 {
 	const struct thread_attr attr = {.cpu = -1};
+	unsigned int resets = ctrl.resets;
 	struct thread *t;
 
+	/* It mends its ways with the reset. */
 	assert_int_equal(thread_create(&t, "mend", mend_at_reset, NULL, &attr), 0);
 	assert_int_equal(read_after(wrong), 0);
 	thread_join(t);
+	assert_true(ctrl.resets > resets);
 	assert_int_equal(block_state(dev), BLOCK_LIVE);
+}
+
+static void talk_again(void *arg)
+{
+	(void)arg;
+	while (ctrl.aborted == 0) {
+		fake_time_pass(1);
+		thread_yield();
+	}
+	ctrl.silent = false;
+}
+
+/* A command that is late is aborted and repeated: nobody else notices. */
+static void test_aborted(void **state)
+{
+	const struct thread_attr attr = {.cpu = -1};
+	struct block_stats s;
+	unsigned int resets;
+	struct thread *t;
+
+	(void)state;
+	ctrl.aborts = true;
+	plug();
+	resets = ctrl.resets;
+	assert_int_equal(thread_create(&t, "talk", talk_again, NULL, &attr), 0);
+	assert_int_equal(read_after(&ctrl.silent), 0);
+	thread_join(t);
+	block_stats_get(dev, &s);
+	assert_int_equal(ctrl.aborted, 1);
+	assert_int_equal(s.timeouts, 1);
+	assert_int_equal(s.repeats, 1);
+	assert_int_equal(ctrl.resets, resets);
 }
 
 static void test_silence_and_nonsense(void **state)
@@ -475,6 +524,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_it_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_data, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_aborted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_silence_and_nonsense, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pulled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_removed_at_work, setup, teardown),

@@ -10,6 +10,7 @@
 #include "kernel/time/time.h"
 
 #define POLL_NS 1000000ull
+#define ABORT_NS 1000000000ull /* for what was aborted to end */
 #define READY_EXTRA_MS 500u /* CAP.TO of 0 is no time at all */
 
 /* Wait for bits of CSTS to be @want (3.5.1, 3.6.1): the controller has no interrupt for that. */
@@ -86,6 +87,66 @@ static int mend(struct nvme *c)
 	return err;
 }
 
+/* --- commands that are late --- */
+
+static bool is_late(struct nvme_queue *q, uint16_t cid)
+{
+	uint64_t flags = spin_lock_irqsave(&q->lock);
+	const struct block_cmd *cmd = q->slot[cid].used ? q->slot[cid].cmd : NULL;
+	bool late = cmd && block_cmd_late(cmd);
+
+	spin_unlock_irqrestore(&q->lock, flags);
+	return late;
+}
+
+/* Ask for the end of one (5.1). True: it has ended, or will. */
+static bool abort_one(struct nvme_queue *q, uint16_t cid)
+{
+	const struct nvme_sqe e = {.opcode = NVME_ADMIN_ABORT, .cdw10 = (uint32_t)cid << 16 | q->id};
+	uint32_t result = NVME_ABORT_NOT;
+
+	return nvme_admin(q->c, &e, &result) == 0 && !(result & NVME_ABORT_NOT);
+}
+
+static bool ends(struct nvme_queue *q, uint16_t cid)
+{
+	uint64_t end = time_now() + ABORT_NS;
+
+	while (is_late(q, cid)) {
+		if (time_now() >= end)
+			return false;
+		thread_sleep_until(time_now() + POLL_NS);
+	}
+	return true;
+}
+
+/*
+ * The gentle way: others' commands are left alone. False: the controller does not answer or does
+ * not abort, or none is late and what it said was nonsense.
+ */
+static bool late_aborted(struct nvme *c)
+{
+	uint32_t status = mmio_read32(c->regs, NVME_CSTS);
+	unsigned int n = 0;
+
+	if (status == NVME_GONE || (status & NVME_CSTS_CFS) || !(status & NVME_CSTS_RDY))
+		return false;
+	for (unsigned int i = 0; i < c->io_count; i++) {
+		struct nvme_queue *q = &c->io[i];
+
+		for (uint16_t cid = 0; cid < q->depth - 1u; cid++) {
+			if (!is_late(q, cid))
+				continue;
+			if (!abort_one(q, cid) || !ends(q, cid))
+				return false;
+			n++;
+		}
+	}
+	if (n > 0)
+		log_warn("commands were aborted: count=%u model=\"%s\"", n, c->ident.model);
+	return n > 0;
+}
+
 int nvme_recover(void *drv)
 {
 	struct nvme_ns *ns = drv;
@@ -93,6 +154,10 @@ int nvme_recover(void *drv)
 	int err;
 
 	mutex_lock(&c->mend);
+	if (!c->gone && late_aborted(c)) {
+		mutex_unlock(&c->mend);
+		return 0;
+	}
 	c->resets++;
 	err = c->gone ? -RAY_ENODEV : mend(c);
 	log_warn("controller was reset: %s model=\"%s\" resets=%u", ray_strerror(err),

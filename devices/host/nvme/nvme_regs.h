@@ -66,7 +66,9 @@ BUILD_ASSERT(sizeof(struct nvme_cqe) == 16, "3.3.3.2");
 #define NVME_ADMIN_GET_LOG      0x02u
 #define NVME_ADMIN_CREATE_CQ    0x05u
 #define NVME_ADMIN_IDENTIFY     0x06u
+#define NVME_ADMIN_ABORT        0x08u
 #define NVME_ADMIN_SET_FEATURES 0x09u
+#define NVME_ABORT_NOT          0x1u /* of its result: nothing was aborted */
 
 #define NVME_IDENTIFY_NS         0x00u
 #define NVME_IDENTIFY_CONTROLLER 0x01u
