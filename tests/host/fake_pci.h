@@ -112,6 +112,18 @@ static __unused void fake_cap(struct fake_fn *f, unsigned int off, uint8_t id, u
 	f->cfg[off + 1] = next;
 }
 
+/* Of the devices that were found. */
+static __unused struct pci_dev *at(pci_bdf_t bdf)
+{
+	struct pci_dev *d;
+
+	pci_for_each (d) {
+		if (d->bdf == bdf)
+			return d;
+	}
+	return NULL;
+}
+
 static __unused void fake_pci_reset(void)
 {
 	while (fake_fn_count > 0) {

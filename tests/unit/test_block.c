@@ -373,6 +373,16 @@ static void end_all(void)
 		fake_disk_end(&disk, 0);
 }
 
+/* The disk has one command and takes no more; six that continue each other wait behind. */
+static void six_wait(enum block_op op)
+{
+	disk.room = 1;
+	submit_4k(0, BLOCK_READ, 90, 0);
+	submit_4k(1, BLOCK_READ, 80, 0);
+	for (unsigned int i = 2; i < 8; i++)
+		submit_4k(i, op, i, 0);
+}
+
 /* The disk takes one at a time: what waits behind that and continues is one. */
 static void test_merged(void **state)
 {
@@ -381,11 +391,7 @@ static void test_merged(void **state)
 	(void)state;
 	confine(true);
 	publish(&fake_limits);
-	disk.room = 1;
-	submit_4k(0, BLOCK_READ, 90, 0);
-	submit_4k(1, BLOCK_READ, 80, 0);
-	for (unsigned int i = 2; i < 8; i++)
-		submit_4k(i, BLOCK_WRITE, i, 0);
+	six_wait(BLOCK_WRITE);
 	submit_4k(8, BLOCK_WRITE, 8, BLOCK_F_FUA); /* to be kept: by itself */
 	submit_4k(9, BLOCK_WRITE, 9, 0);
 	submit_4k(10, BLOCK_READ, 10, 0);
@@ -422,11 +428,7 @@ static void test_merged_and_failed(void **state)
 
 	(void)state;
 	publish(&fake_limits);
-	disk.room = 1;
-	submit_4k(0, BLOCK_READ, 90, 0);
-	submit_4k(1, BLOCK_READ, 80, 0);
-	for (unsigned int i = 2; i < 8; i++)
-		submit_4k(i, BLOCK_READ, i, 0);
+	six_wait(BLOCK_READ);
 	assert_int_equal(block_fault_add(dev, &bad), 0);
 	for (unsigned int i = 0; i < 20; i++) {
 		end_all();
@@ -444,11 +446,7 @@ static void test_merged_and_gone(void **state)
 {
 	(void)state;
 	publish(&fake_limits);
-	disk.room = 1;
-	submit_4k(0, BLOCK_READ, 90, 0);
-	submit_4k(1, BLOCK_READ, 80, 0);
-	for (unsigned int i = 2; i < 8; i++)
-		submit_4k(i, BLOCK_WRITE, i, 0);
+	six_wait(BLOCK_WRITE);
 	fake_disk_end(&disk, 0); /* the second has it now, and they wait as one command */
 	disk.room = 0;
 	disk.fail = -RAY_ENODEV;

@@ -104,17 +104,6 @@ static int scan(unsigned int bus_last)
 	return pci_scan(&fake_pci, bus_last, &pci_devices, &st);
 }
 
-static struct pci_dev *at(pci_bdf_t bdf)
-{
-	struct pci_dev *d;
-
-	pci_for_each (d) {
-		if (d->bdf == bdf)
-			return d;
-	}
-	return NULL;
-}
-
 static void bridge(struct fake_fn *f, uint8_t pri, uint8_t sec, uint8_t sub)
 {
 	f->cfg[PCI_HEADER_TYPE] = PCI_HEADER_BRIDGE;

@@ -200,17 +200,6 @@ static void insert(bool in)
 
 static struct pci_slot slot;
 
-static struct pci_dev *at(pci_bdf_t bdf)
-{
-	struct pci_dev *d;
-
-	pci_for_each (d) {
-		if (d->bdf == bdf)
-			return d;
-	}
-	return NULL;
-}
-
 static struct fake_fn *card_add(void)
 {
 	struct fake_fn *f = fake_fn_add(CARD, 0x1b36, 0x0010, 0x010802);
