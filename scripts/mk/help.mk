@@ -29,6 +29,7 @@ help:
 	@echo 'make cov          line coverage of the unit tests'
 	@echo 'make docs         write docs/shell.md and docs/markers.md from the sources'
 	@echo 'make bench        instruction counts, table and build/bench.json'
+	@echo 'make bench-kvm    the same guest reading NVMe under QEMU/KVM in Linux, beside RayOS'
 	@echo 'make soak         every acceptance case at full size, resumable'
 	@echo 'make clean        remove what was built; downloads stay in build/deps'
 	@echo 'V=1 shows the commands.'

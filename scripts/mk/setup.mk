@@ -5,7 +5,7 @@
 DEPS := $(O)/deps
 
 RUN_GOALS  := run debug
-TEST_GOALS := test unit unit-build fuzz fuzz-build fuzz-cov fuzz-cov-build cov cov-build lint bench soak boot-test guest-images
+TEST_GOALS := test unit unit-build fuzz fuzz-build fuzz-cov fuzz-cov-build cov cov-build lint bench bench-kvm soak boot-test guest-images
 SETUP_SET  := $(if $(filter $(TEST_GOALS),$(MAKECMDGOALS)),test,$(if $(filter \
 	$(RUN_GOALS),$(MAKECMDGOALS)),run,build))
 

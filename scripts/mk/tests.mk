@@ -152,9 +152,13 @@ test: iso guests guest-images
 lint:
 	$(Q)scripts/lint $(if $(LITE),--lite)
 
-.PHONY: bench soak
+.PHONY: bench bench-kvm soak
 bench: iso guests guest-images
 	$(Q)scripts/bench $(BENCH_ARGS)
+
+# What `bench` says of volumes on NVMe, of Linux.
+bench-kvm: $(O)/guests/vbench.elf
+	$(Q)scripts/bench-kvm $(BENCH_ARGS)
 
 soak: iso guests guest-images
 	$(Q)scripts/soak $(SOAK_ARGS)

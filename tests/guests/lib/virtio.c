@@ -9,6 +9,7 @@
 #define PCI_COMMAND 0x04u
 #define PCI_BAR     0x10u
 #define PCI_CAPS    0x34u
+#define BAR_64      0x4u
 #define COMMAND_ALL 0x7u /* ports, memory, bus master */
 #define VENDOR      0x1af4u
 #define DEVICE      0x1040u
@@ -64,26 +65,37 @@ void pci_write_sized(uint8_t slot, uint8_t offset, unsigned size, uint32_t value
 		outl(port, value);
 }
 
+/* The next place in a window for a BAR of the size that @mask tells: a multiple of it. */
+static uint32_t bar_place(uint32_t *next, uint32_t mask)
+{
+	uint32_t size = ~mask + 1, at = (*next + size - 1) & mask;
+
+	*next = at + size;
+	return at;
+}
+
 static void bars_place(struct virtio *v)
 {
-	uint16_t ports = (uint16_t)(PORTS + v->slot * PORTS_STEP);
+	uint32_t ports = PORTS + v->slot * PORTS_STEP;
 	uint32_t memory = MEMORY + v->slot * MEMORY_STEP;
 
 	for (uint8_t n = 0; n < 6; n++) {
 		uint8_t at = (uint8_t)(PCI_BAR + 4 * n);
-		uint32_t mask, kind = pci_read(v->slot, at) & 1;
+		uint32_t mask, low = pci_read(v->slot, at), kind = low & 1;
 
 		pci_write(v->slot, at, ~0u);
 		mask = pci_read(v->slot, at) & (kind ? ~3u : ~15u);
 		v->bar[n] = 0;
 		if (!mask)
 			continue;
-		v->bar[n] = kind ? ports : memory;
-		pci_write(v->slot, at, (uint32_t)v->bar[n]);
 		if (kind)
-			ports = (uint16_t)(ports + (~mask & 0xffff) + 1);
-		else
-			memory += ~mask + 1;
+			mask |= 0xffff0000u; /* of ports a device may leave out what is above */
+		v->bar[n] = bar_place(kind ? &ports : &memory, mask);
+		pci_write(v->slot, at, (uint32_t)v->bar[n]);
+		if (!kind && (low & BAR_64)) {
+			v->bar[++n] = 0;
+			pci_write(v->slot, (uint8_t)(at + 4), 0);
+		}
 	}
 	pci_write(v->slot, PCI_COMMAND, COMMAND_ALL);
 }
