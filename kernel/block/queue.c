@@ -343,7 +343,6 @@ void block_submit(struct block_dev *dev, struct block_req *r)
 	r->seg_at = r->seg_off = r->parts = 0;
 	r->flushing = r->alone = false;
 	r->merged = NULL;
-	list_init(&r->node);
 	r->err = check(dev, r);
 	__atomic_fetch_add(&dev->stats.in_flight, 1, __ATOMIC_RELAXED);
 	if (dev->whole)
