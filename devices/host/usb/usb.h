@@ -116,6 +116,34 @@ int __must_check usb_ep_reset(struct usb_dev *d, uint8_t ep);
 int __must_check usb_control(struct usb_dev *d, const struct usb_setup *s, void *buf,
 			     uint32_t *got);
 
+/* --- listening --- */
+
+#define USB_REPORT_MAX 8u /* bytes that are taken of what an interrupt endpoint says at once */
+
+/** @p  a copy, @len bytes, perhaps 0. Context: interrupt or thread, IRQs off. */
+typedef void (*usb_heard_fn)(void *owner, const uint8_t *p, uint32_t len);
+
+/* An interrupt endpoint that is asked over and over (USB 2.0, 5.7); usb_listen() fills it in. */
+struct usb_listener {
+	struct dma_buf mem;
+	struct usb_seg seg;
+	struct usb_xfer xfer;
+	usb_heard_fn heard;
+};
+
+/**
+ * Tell @heard what an interrupt endpoint says, until its device is gone or it is halted by an
+ * error.
+ * @in  that endpoint, IN; the bytes of one packet, at most USB_REPORT_MAX, are asked for
+ * Returns: 0: @l and @owner stay until usb_listen_end(); errors of dma_alloc() and usb_submit():
+ *          nothing is left of it. Context: thread; @heard may be called before this returns.
+ * Trust: bytes and their number are the device's.
+ */
+int __must_check usb_listen(struct usb_listener *l, struct usb_dev *d,
+			    const struct usb_endpoint *in, usb_heard_fn heard, void *owner);
+/** Its memory goes. Pre: the device's transfers have ended, as before a driver's remove(). */
+void usb_listen_end(struct usb_listener *l);
+
 /* --- devices --- */
 
 struct usb_driver;

@@ -19,21 +19,16 @@
 #define IDLE_MS           32u
 #define IDLE_UNIT_MS      4u
 #define REPEAT_AFTER_NS   500000000ull
-#define ERRORS_MAX        8u /* one after the other: then it is left alone */
 
-#define REPORT_LEN  8u
+#define REPORT_LEN  USB_REPORT_MAX
 #define REPORT_KEYS 2u /* the first of six */
 #define ROLL_OVER   3u /* and below: no keys but what went wrong */
 
 struct keyboard {
-	struct usb_dev *usb;
-	struct dma_buf mem;
-	struct usb_seg seg;
-	struct usb_xfer xfer;
+	struct usb_listener reports;
 	uint8_t last[REPORT_LEN];
 	uint64_t since;       /* ns: the newest key is down */
 	uint8_t newest;
-	unsigned int errors;
 };
 
 static bool has(const uint8_t *report, uint8_t key)
@@ -81,20 +76,10 @@ static void report_take(struct keyboard *k, const uint8_t *now)
 	memcpy(k->last, now, REPORT_LEN);
 }
 
-static void report_done(struct usb_xfer *x, int err)
+static void report_heard(void *owner, const uint8_t *p, uint32_t len)
 {
-	struct keyboard *k = x->owner;
-	uint8_t now[REPORT_LEN];
-
-	if (err == -RAY_ENODEV || err == -RAY_ECANCELED || (err && ++k->errors > ERRORS_MAX))
-		return;
-	if (!err && x->got == REPORT_LEN) {
-		k->errors = 0;
-		memcpy(now, k->mem.va, sizeof(now));
-		report_take(k, now);
-	}
-	err = usb_submit(x);
-	(void)err; /* gone, or halted: no more of it */
+	if (len == REPORT_LEN)
+		report_take(owner, p);
 }
 
 static int set(struct usb_dev *d, uint8_t iface, uint8_t request, uint16_t value)
@@ -105,24 +90,16 @@ static int set(struct usb_dev *d, uint8_t iface, uint8_t request, uint16_t value
 	return usb_control(d, &s, NULL, NULL);
 }
 
-static int start(struct keyboard *k, const struct usb_interface *i, const struct usb_endpoint *in)
+static int start(struct keyboard *k, struct usb_dev *d, const struct usb_interface *i,
+		 const struct usb_endpoint *in)
 {
-	struct usb_dev *d = k->usb;
 	int err = set(d, i->number, SET_PROTOCOL, PROTOCOL_BOOT);
 
 	/* Those that repeat nothing refuse that (HID 1.11, 7.2.4), and do not repeat then. */
 	if (!err && set(d, i->number, SET_IDLE, (IDLE_MS / IDLE_UNIT_MS) << 8) == -RAY_ENODEV)
 		err = -RAY_ENODEV;
 	if (!err)
-		err = dma_alloc(d->bus->pci, REPORT_LEN, d->bus->dma_max, &k->mem);
-	if (err)
-		return err;
-	k->seg = (struct usb_seg){.addr = k->mem.addr, .len = REPORT_LEN};
-	k->xfer = (struct usb_xfer){.dev = d, .ep = in->address, .seg = &k->seg, .seg_count = 1,
-				    .len = REPORT_LEN, .done = report_done, .owner = k};
-	err = usb_submit(&k->xfer);
-	if (err)
-		dma_free(d->bus->pci, &k->mem);
+		err = usb_listen(&k->reports, d, in, report_heard, k);
 	return err;
 }
 
@@ -137,8 +114,7 @@ static int keyboard_probe(struct usb_dev *d, const struct usb_interface *i, void
 	k = kzalloc(sizeof(*k), MEM_DRIVER);
 	if (!k)
 		return -RAY_ENOMEM;
-	k->usb = d;
-	err = start(k, i, in);
+	err = start(k, d, i, in);
 	if (err) {
 		kfree(k);
 		return err;
@@ -153,7 +129,7 @@ static void keyboard_remove(void *priv)
 	struct keyboard *k = priv;
 
 	report_take(k, (const uint8_t[REPORT_LEN]){0});
-	dma_free(k->usb->bus->pci, &k->mem);
+	usb_listen_end(&k->reports);
 	kfree(k);
 }
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hubs that hang on a port themselves (USB 2.0, chapter 11; USB 3.2, chapter 10). */
-#include <string.h>
-
 #include "devices/host/usb/usb.h"
 #include "kernel/lib/err.h"
 #include "kernel/lib/unaligned.h"
@@ -12,11 +10,9 @@
 #define PORTS_MAX     31u /* what fits the words below */
 #define DESC_LEN      12u
 #define SET_DEPTH     12u /* USB 3.2, 10.16.2.9 */
-#define CHANGE_MAX    8u  /* bytes of what says that a port has changed */
 #define POLL_NS       10000000ull
 #define RESET_NS      800000000ull
 #define RECOVERY_NS   10000000ull
-#define ERRORS_MAX    8u
 
 /* Features of a port, table 11-17. */
 #define PORT_RESET_FEATURE 4u
@@ -32,10 +28,7 @@
 
 struct hub {
 	struct usb_hub hub;
-	struct dma_buf mem;
-	struct usb_seg seg;
-	struct usb_xfer xfer;
-	unsigned int errors;
+	struct usb_listener changes;
 };
 
 static int port_feature(struct usb_hub *h, uint8_t request, uint16_t feature, uint8_t port)
@@ -119,18 +112,11 @@ static int hub_port_reset(struct usb_hub *h, uint8_t port)
 static const struct usb_hub_ops hub_ops = {.state = hub_port_state, .reset = hub_port_reset};
 
 /* Which ports it is does not matter: all are looked at. */
-static void change_done(struct usb_xfer *x, int err)
+static void change_heard(void *owner, const uint8_t *p, uint32_t len)
 {
-	struct hub *b = x->owner;
-
-	if (err == -RAY_ENODEV || err == -RAY_ECANCELED || (err && ++b->errors > ERRORS_MAX))
-		return;
-	if (!err) {
-		b->errors = 0;
-		usb_hub_wake(&b->hub);
-	}
-	err = usb_submit(x);
-	(void)err; /* gone, or halted: no more of it */
+	(void)p;
+	(void)len;
+	usb_hub_wake(owner);
 }
 
 static int describe(struct hub *b, uint8_t *think, uint64_t *power_ns)
@@ -178,23 +164,6 @@ static int bring_up(struct hub *b)
 	return err ? err : power_on(b, power_ns);
 }
 
-static int listen(struct hub *b, const struct usb_endpoint *in)
-{
-	struct usb_dev *d = b->hub.dev;
-	int err = dma_alloc(d->bus->pci, CHANGE_MAX, d->bus->dma_max, &b->mem);
-
-	if (err)
-		return err;
-	b->seg = (struct usb_seg){.addr = b->mem.addr,
-				  .len = MIN((uint32_t)in->packet, CHANGE_MAX)};
-	b->xfer = (struct usb_xfer){.dev = d, .ep = in->address, .seg = &b->seg, .seg_count = 1,
-				    .len = b->seg.len, .done = change_done, .owner = b};
-	err = usb_submit(&b->xfer);
-	if (err)
-		dma_free(d->bus->pci, &b->mem);
-	return err;
-}
-
 static int hub_probe(struct usb_dev *d, const struct usb_interface *i, void **priv)
 {
 	const struct usb_endpoint *in = usb_ep_find(i, USB_EP_INTERRUPT, true);
@@ -215,7 +184,7 @@ static int hub_probe(struct usb_dev *d, const struct usb_interface *i, void **pr
 		kfree(b);
 		return err;
 	}
-	err = listen(b, in);
+	err = usb_listen(&b->changes, d, in, change_heard, &b->hub);
 	if (err) {
 		usb_hub_remove(&b->hub);
 		kfree(b);
@@ -230,7 +199,7 @@ static void hub_remove(void *priv)
 	struct hub *b = priv;
 
 	usb_hub_remove(&b->hub);
-	dma_free(b->hub.bus->pci, &b->mem);
+	usb_listen_end(&b->changes);
 	kfree(b);
 }
 

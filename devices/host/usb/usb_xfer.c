@@ -124,3 +124,41 @@ int usb_ep_reset(struct usb_dev *d, uint8_t ep)
 	err = d->bus->ops->ep_reset(d, ep);
 	return err ? err : usb_control(d, &s, NULL, NULL);
 }
+
+/* --- listening --- */
+
+static void heard(struct usb_xfer *x, int err)
+{
+	const struct usb_listener *l = container_of(x, struct usb_listener, xfer);
+	uint8_t report[USB_REPORT_MAX];
+
+	if (!err) {
+		memcpy(report, l->mem.va, x->got);
+		l->heard(x->owner, report, x->got);
+		err = usb_submit(x);
+	}
+	(void)err; /* gone, or halted: no more of it */
+}
+
+int usb_listen(struct usb_listener *l, struct usb_dev *d, const struct usb_endpoint *in,
+	       usb_heard_fn fn, void *owner)
+{
+	int err = dma_alloc(d->bus->pci, USB_REPORT_MAX, d->bus->dma_max, &l->mem);
+
+	if (err)
+		return err;
+	l->heard = fn;
+	l->seg = (struct usb_seg){.addr = l->mem.addr,
+				  .len = MIN((uint32_t)in->packet, USB_REPORT_MAX)};
+	l->xfer = (struct usb_xfer){.dev = d, .ep = in->address, .seg = &l->seg, .seg_count = 1,
+				    .len = l->seg.len, .done = heard, .owner = owner};
+	err = usb_submit(&l->xfer);
+	if (err)
+		usb_listen_end(l);
+	return err;
+}
+
+void usb_listen_end(struct usb_listener *l)
+{
+	dma_free(l->xfer.dev->bus->pci, &l->mem);
+}
