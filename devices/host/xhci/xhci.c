@@ -90,8 +90,11 @@ static void firmware_off(struct xhci *h, size_t size)
 		if (off + 2 * sizeof(v) > size)
 			return;
 		v = mmio_read32(h->regs, off);
-		if ((v & 0xffu) == XHCI_XECP_LEGACY && !legacy_take(h, off))
-			log_warn("firmware does not let go of the controller; it is taken");
+		if ((v & 0xffu) == XHCI_XECP_LEGACY) { /* the only one: 7.1 */
+			if (!legacy_take(h, off))
+				log_warn("firmware does not let go of the controller; it is taken");
+			return;
+		}
 		step = (v >> 8 & 0xffu) * 4u;
 		off = step ? off + step : 0;
 	}
@@ -169,6 +172,14 @@ static void memory_fini(struct xhci *h)
 	kfree(h->slot);
 }
 
+static void dead_set(struct xhci *h, bool dead)
+{
+	uint64_t flags = spin_lock_irqsave(&h->lock);
+
+	h->dead = dead;
+	spin_unlock_irqrestore(&h->lock, flags);
+}
+
 /* After a reset: all it has to know, and off it goes. */
 static int start(struct xhci *h)
 {
@@ -182,6 +193,9 @@ static int start(struct xhci *h)
 	op_write64(h, XHCI_CRCR, xhci_ring_dequeue(&h->cmd));
 	pci_master_set(h->pci, true);
 	xhci_events_reset(h);
+	/* It may say at once that ports have changed (4.19.2). While one interrupt is not heard no
+	 * other comes (4.17.2). */
+	dead_set(h, false);
 	xhci_op_write(h, XHCI_USBCMD, XHCI_CMD_RUN | XHCI_CMD_INTE);
 	xhci_ports_power(h);
 	return op_wait(h, XHCI_USBSTS, XHCI_STS_HALTED, 0, HALT_NS);
@@ -193,7 +207,7 @@ void xhci_fail(struct xhci *h, const char *why)
 {
 	struct list_head over = LIST_HEAD_INIT(over);
 	uint64_t flags = spin_lock_irqsave(&h->lock);
-	bool first = !h->dead;
+	bool first = !h->dead, tell = h->bus_on;
 
 	h->dead = true;
 	/* From here on it reaches no memory, so that what it had may be given back. */
@@ -211,7 +225,7 @@ void xhci_fail(struct xhci *h, const char *why)
 	if (!first)
 		return;
 	log_err("controller failed: %s status=0x%08x", why, xhci_op_read(h, XHCI_USBSTS));
-	if (h->bus_on)
+	if (tell)
 		usb_bus_trouble(&h->bus);
 }
 
@@ -219,13 +233,11 @@ static int restart(struct usb_bus *b)
 {
 	struct xhci *h = container_of(b, struct xhci, bus);
 	int err = reset(h);
-	uint64_t flags;
 
 	if (!err)
 		err = start(h);
-	flags = spin_lock_irqsave(&h->lock);
-	h->dead = err != 0;
-	spin_unlock_irqrestore(&h->lock, flags);
+	if (err)
+		dead_set(h, true);
 	return err;
 }
 
@@ -303,6 +315,17 @@ static int bring_up(struct xhci *h)
 	return err;
 }
 
+/* Whether the bus is to be told of what happens. Returns: whether it has failed already. */
+static bool bus_on_set(struct xhci *h, bool on)
+{
+	uint64_t flags = spin_lock_irqsave(&h->lock);
+	bool dead = h->dead;
+
+	h->bus_on = on;
+	spin_unlock_irqrestore(&h->lock, flags);
+	return dead;
+}
+
 static int xhci_probe(struct pci_dev *d)
 {
 	struct xhci *h = kzalloc(sizeof(*h), MEM_DRIVER);
@@ -324,7 +347,8 @@ static int xhci_probe(struct pci_dev *d)
 		return err;
 	}
 	d->priv = h;
-	__atomic_store_n(&h->bus_on, true, __ATOMIC_RELEASE);
+	if (bus_on_set(h, true))
+		usb_bus_trouble(&h->bus);
 	return 0;
 }
 
@@ -332,7 +356,7 @@ static void xhci_remove(struct pci_dev *d)
 {
 	struct xhci *h = d->priv;
 
-	__atomic_store_n(&h->bus_on, false, __ATOMIC_RELEASE);
+	(void)bus_on_set(h, false);
 	usb_bus_remove(&h->bus);
 	stop(h);
 	destroy(h);

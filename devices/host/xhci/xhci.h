@@ -52,7 +52,7 @@ struct xhci {
 	uint32_t hcc;
 	unsigned int slots, ctx_size;
 	struct usb_bus bus;
-	bool bus_on;
+	bool bus_on; /* set under lock: the bus is told what happens */
 	struct spinlock lock;
 	bool dead; /* under lock: it is given nothing any more */
 	struct xhci_slot **slot; /* by number, from 1 */

@@ -48,6 +48,14 @@ static void event_pointer_write(struct xhci *h)
 	mmio_write32(h->regs, h->runtime + XHCI_ERDP + 4, (uint32_t)(at >> 32));
 }
 
+/* A pin's level falls by that, even where nobody hears what is said any more; of a message it is
+ * not needed and does no harm (4.17.5). */
+static void interrupt_take(struct xhci *h)
+{
+	xhci_op_write(h, XHCI_USBSTS, XHCI_STS_EINT);
+	mmio_write32(h->regs, h->runtime + XHCI_IMAN, XHCI_IMAN_IE | XHCI_IMAN_IP);
+}
+
 /* Returns: whether the controller has failed. */
 static bool events_do(struct xhci *h, struct list_head *over, bool *ports)
 {
@@ -56,13 +64,12 @@ static bool events_do(struct xhci *h, struct list_head *over, bool *ports)
 	struct xhci_trb e;
 	bool any = false;
 
+	if (!h->dead || (status & XHCI_STS_EINT))
+		interrupt_take(h);
 	if (h->dead) {
 		spin_unlock_irqrestore(&h->lock, flags);
 		return false;
 	}
-	xhci_op_write(h, XHCI_USBSTS, XHCI_STS_EINT);
-	/* A pin's level falls by that; of a message it is not needed and does no harm. */
-	mmio_write32(h->regs, h->runtime + XHCI_IMAN, XHCI_IMAN_IE | XHCI_IMAN_IP);
 	for (unsigned int i = 0; i < XHCI_RING_LEN && event_take(h, &e); i++) {
 		event_do(h, &e, over, ports);
 		any = true;

@@ -127,6 +127,7 @@ enum xhci_trb_type {
 enum xhci_code {
 	XHCI_CC_SUCCESS = 1,
 	XHCI_CC_STALL = 6,
+	XHCI_CC_SLOT_NOT_ENABLED = 11,
 	XHCI_CC_SHORT = 13,
 	XHCI_CC_RING_UNDERRUN = 14,
 	XHCI_CC_RING_OVERRUN = 15,

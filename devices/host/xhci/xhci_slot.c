@@ -171,13 +171,16 @@ static void slot_set(struct xhci *h, uint8_t id, struct xhci_slot *s)
 	spin_unlock_irqrestore(&h->lock, flags);
 }
 
-/* The controller forgets it. If it does not, it is not the controller's to reach any more. */
+/* The controller forgets it. One that does not would go on in memory that is given back. */
 static void slot_disable(struct xhci *h, uint8_t id)
 {
-	(void)xhci_command(h,
-			   &(struct xhci_trb){.control = XHCI_TRB_TYPE(XHCI_DISABLE_SLOT) |
-							 XHCI_TRB_SLOT(id)},
-			   NULL);
+	int code = xhci_command(h,
+				&(struct xhci_trb){.control = XHCI_TRB_TYPE(XHCI_DISABLE_SLOT) |
+							      XHCI_TRB_SLOT(id)},
+				NULL);
+
+	if (code > 0 && code != XHCI_CC_SUCCESS && code != XHCI_CC_SLOT_NOT_ENABLED)
+		xhci_fail(h, "a slot is not given back");
 }
 
 static int address(struct xhci *h, struct xhci_slot *s)

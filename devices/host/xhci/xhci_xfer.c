@@ -79,10 +79,13 @@ static uint32_t blocks_needed(const struct usb_xfer *x)
 	return MAX(n, 1u);
 }
 
-/* Packets that are still to come behind a block (4.11.2.4). */
-static uint32_t td_size(const struct xhci_ep *ep, uint32_t left)
+/* Packets of a transfer that have not moved whole when a block ends with @left bytes behind it
+ * (4.11.2.4). */
+static uint32_t td_size(const struct xhci_ep *ep, const struct usb_xfer *x, uint32_t left)
 {
-	return MIN((left + ep->packet - 1u) / ep->packet, XHCI_TD_SIZE_MAX);
+	uint32_t all = (x->len + ep->packet - 1u) / ep->packet;
+
+	return left ? MIN(all - (x->len - left) / ep->packet, XHCI_TD_SIZE_MAX) : 0;
 }
 
 static void put(struct xhci_ep *ep, struct usb_xfer *x, const struct xhci_trb *t)
@@ -106,7 +109,7 @@ static void data_put(struct xhci_ep *ep, struct usb_xfer *x, enum xhci_trb_type 
 		put(ep, x,
 		    &(struct xhci_trb){
 			    .param = addr,
-			    .status = n | XHCI_TRB_TD_SIZE(td_size(ep, c.left)),
+			    .status = n | XHCI_TRB_TD_SIZE(td_size(ep, x, c.left)),
 			    .control = XHCI_TRB_TYPE(type) | flags |
 				       (c.left ? XHCI_TRB_CHAIN : last),
 		    });
@@ -226,7 +229,7 @@ static uint32_t bytes_got(const struct xhci_ep *ep, const struct usb_xfer *x, ui
 }
 
 /* What a completion code means. false: nothing has ended. */
-static bool code_take(struct xhci_ep *ep, uint32_t code, int *err)
+static bool code_take(uint32_t code, int *err)
 {
 	switch (code) {
 	case XHCI_CC_SUCCESS:
@@ -241,13 +244,11 @@ static bool code_take(struct xhci_ep *ep, uint32_t code, int *err)
 		return false;
 	case XHCI_CC_STALL:
 		*err = -RAY_EPROTO;
-		break;
+		return true;
 	default:
 		*err = -RAY_EIO;
-		break;
+		return true;
 	}
-	ep->halted = true;
-	return true;
 }
 
 static struct xhci_ep *ep_of(const struct xhci *h, const struct xhci_trb *e)
@@ -267,7 +268,7 @@ void xhci_xfer_event(struct xhci *h, const struct xhci_trb *e, struct list_head 
 	struct usb_xfer *x;
 	int err;
 
-	if (!ep || !code_take(ep, code, &err))
+	if (!ep || !code_take(code, &err))
 		return;
 	index = (e->param - ep->ring.mem.addr.v) / sizeof(struct xhci_trb);
 	x = index < XHCI_RING_LAST ? xfer_at(ep, (uint32_t)index) : NULL;
@@ -277,6 +278,8 @@ void xhci_xfer_event(struct xhci *h, const struct xhci_trb *e, struct list_head 
 	/* A status stage that went well says nothing of the data before it. */
 	if (is_data(block(ep, (uint32_t)index)) || code != XHCI_CC_SUCCESS)
 		x->got = bytes_got(ep, x, (uint32_t)index, XHCI_EVENT_LEFT(e->status));
+	if (err)
+		ep->halted = true;
 	/* A short data stage is followed by its status stage. */
 	if (!err && x->ep == 0 && is_data(block(ep, (uint32_t)index)))
 		return;
