@@ -138,8 +138,7 @@ cov: cov-build
 	$(Q)$(MAKE) --no-print-directory -k cov-objects >$(O)/cov/objects.log 2>&1 || true
 	$(Q)scripts/run-cov $(COV_BIN)
 
-# Boot tests drive the image in the emulators, several at once; T=expression selects as pytest -k
-# does, and they run one after the other.
+# Boot tests drive the image in the emulators; T=expression selects as pytest -k does.
 .PHONY: boot-test test lint
 boot-test: iso guests guest-images storecut
 	$(Q)$(if $(T),$(PYTHON) -m pytest tests/boot -k '$(T)',scripts/run-boot)
