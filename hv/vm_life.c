@@ -41,6 +41,15 @@ static void pause_forget(struct vm *vm)
 	__atomic_store_n(&vm->pause_claimed, 0, __ATOMIC_RELEASE);
 }
 
+/* The first to claim it gives the reason, which is readable before what it is for is said. */
+static bool reason_give(uint32_t *claimed, char *reason, size_t len, const char *fmt, va_list ap)
+{
+	if (__atomic_exchange_n(claimed, 1, __ATOMIC_ACQ_REL) != 0)
+		return false;
+	ray_vsnprintf(reason, len, fmt, ap);
+	return true;
+}
+
 /* --- start --- */
 
 /* What a reset keeps; there already when this is one. */
@@ -179,12 +188,13 @@ int vm_resume(struct vm *vm)
 void vm_pause_for(struct vm *vm, const char *fmt, ...)
 {
 	va_list ap;
+	bool first;
 
-	if (__atomic_exchange_n(&vm->pause_claimed, 1, __ATOMIC_ACQ_REL) != 0)
-		return;
 	va_start(ap, fmt);
-	ray_vsnprintf(vm->pause_reason, sizeof(vm->pause_reason), fmt, ap);
+	first = reason_give(&vm->pause_claimed, vm->pause_reason, sizeof(vm->pause_reason), fmt, ap);
 	va_end(ap);
+	if (!first)
+		return;
 	__atomic_store_n(&vm->pause_asked, 1, __ATOMIC_SEQ_CST);
 	vm_reaper_wake();
 }
@@ -194,13 +204,13 @@ void vm_pause_for(struct vm *vm, const char *fmt, ...)
 void vm_end(struct vm *vm, enum vm_end how, const char *fmt, ...)
 {
 	va_list ap;
+	bool first;
 
-	/* The first to say so gives the reason; it must be readable before `ending` is. */
-	if (__atomic_exchange_n(&vm->end_claimed, 1, __ATOMIC_ACQ_REL) != 0)
-		return;
 	va_start(ap, fmt);
-	ray_vsnprintf(vm->reason, sizeof(vm->reason), fmt, ap);
+	first = reason_give(&vm->end_claimed, vm->reason, sizeof(vm->reason), fmt, ap);
 	va_end(ap);
+	if (!first)
+		return;
 	__atomic_store_n(&vm->ending, (uint32_t)how, __ATOMIC_SEQ_CST);
 	request_all(vm, VCPU_REQ_STOP);
 	vm_reaper_wake();

@@ -106,7 +106,8 @@ void block_queue_go(struct block_queue *q);
 /* merge.c; all with q->lock held */
 /** @c was made for all of @r, which is the first that waits: add the requests that continue it. */
 void block_merge(struct block_queue *q, struct block_cmd *c, struct block_req *r);
-/** A command for @r and those merged with it is no more: they wait again, each for its own. */
+/** A command for @r (NULL: none) and those merged with it is no more: they wait again, each for
+ *  its own. */
 void block_unmerge(struct block_queue *q, struct block_req *r);
 /** It has ended. True: so have they all; false: they wait again, as block_unmerge() has it. */
 bool block_merged_end(struct block_queue *q, struct block_req *r, int err);

@@ -518,10 +518,8 @@ static struct block_req *request_kill(struct block_queue *q)
 
 	if (c) {
 		r = c->req;
-		if (r->merged) {
-			block_unmerge(q, r->merged);
-			r->merged = NULL;
-		}
+		block_unmerge(q, r->merged);
+		r->merged = NULL;
 		list_del(&c->node);
 		list_add(&c->node, &q->free);
 		if (c->room)

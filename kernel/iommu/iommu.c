@@ -97,8 +97,8 @@ static int region_map(void *ctx, uint64_t hpa, uint64_t len)
 {
 	struct iommu_domain *dom = ctx;
 
-	log_info("firmware reserves memory for a device: hpa=0x%lx bytes=0x%lx dev=%02x:%02x.%x",
-		 hpa, len, PCI_BUS(dom->group), PCI_DEV(dom->group), PCI_FN(dom->group));
+	log_info("firmware reserves memory for a device: hpa=0x%lx bytes=0x%lx dev=" PCI_BDF_FMT,
+		 hpa, len, PCI_BDF_ARGS(dom->group));
 	return iopt_map(&dom->table, hpa, len, IOPT_READ | IOPT_WRITE);
 }
 
@@ -200,11 +200,10 @@ void iommu_fault(struct iommu_unit *u, const struct iommu_fault *f)
 	u->last = *f;
 	if (n > FAULTS_SAID && (n & (n - 1)))
 		return;
-	log_warn("a device was kept off memory: dev=%02x:%02x.%x addr=0x%lx %s reason=%u faults=%lu",
-		 PCI_BUS(f->requester), PCI_DEV(f->requester), PCI_FN(f->requester), f->addr,
-		 f->write ? "write" : "read", f->reason, n);
-	marker_print(MARKER_IOMMU_FAULT, "device=%02x:%02x.%x addr=0x%lx", PCI_BUS(f->requester),
-		     PCI_DEV(f->requester), PCI_FN(f->requester), f->addr);
+	log_warn("a device was kept off memory: dev=" PCI_BDF_FMT " addr=0x%lx %s reason=%u faults=%lu",
+		 PCI_BDF_ARGS(f->requester), f->addr, f->write ? "write" : "read", f->reason, n);
+	marker_print(MARKER_IOMMU_FAULT, "device=" PCI_BDF_FMT " addr=0x%lx",
+		     PCI_BDF_ARGS(f->requester), f->addr);
 }
 
 /* --- start --- */
@@ -226,8 +225,8 @@ static void reserved_attach(void)
 		int err = platform->regions(d, none, NULL) ? attach(d) : 0;
 
 		if (err)
-			log_warn("memory that firmware reserves is not mapped: %s dev=%02x:%02x.%x",
-				 ray_strerror(err), PCI_BUS(d->bdf), PCI_DEV(d->bdf), PCI_FN(d->bdf));
+			log_warn("memory that firmware reserves is not mapped: %s dev=" PCI_BDF_FMT,
+				 ray_strerror(err), PCI_BDF_ARGS(d->bdf));
 	}
 }
 

@@ -14,8 +14,8 @@ static void unit_row(struct table *t, const struct iommu_unit *u)
 	table_u64(t, u->domains - 1);
 	table_u64(t, faults);
 	if (faults)
-		table_fmt(t, "%02x:%02x.%x %s 0x%lx", PCI_BUS(f->requester), PCI_DEV(f->requester),
-			  PCI_FN(f->requester), f->write ? "write" : "read", f->addr);
+		table_fmt(t, PCI_BDF_FMT " %s 0x%lx", PCI_BDF_ARGS(f->requester),
+			  f->write ? "write" : "read", f->addr);
 	else
 		table_str(t, "-");
 }
@@ -56,8 +56,7 @@ static int devices_print(struct cmd_ctx *ctx)
 
 			if (!dom)
 				continue;
-			table_fmt(&t, "%02x:%02x.%x", PCI_BUS(d->bdf), PCI_DEV(d->bdf),
-				  PCI_FN(d->bdf));
+			table_fmt(&t, PCI_BDF_FMT, PCI_BDF_ARGS(d->bdf));
 			table_str(&t, d->driver ? d->driver->base.id : "-");
 			table_u64(&t, dom->unit->number);
 			table_u64(&t, dom->maps);

@@ -14,6 +14,9 @@ typedef uint16_t pci_bdf_t;
 #define PCI_BUS(bdf)          ((unsigned int)(bdf) >> 8)
 #define PCI_DEV(bdf)          (((unsigned int)(bdf) >> 3) & 0x1fu)
 #define PCI_FN(bdf)           ((unsigned int)(bdf) & 7u)
+/* For people: "00:1f.2". */
+#define PCI_BDF_FMT           "%02x:%02x.%x"
+#define PCI_BDF_ARGS(bdf)     PCI_BUS(bdf), PCI_DEV(bdf), PCI_FN(bdf)
 
 struct pci_access {
 	const char *name;

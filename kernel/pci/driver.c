@@ -36,6 +36,15 @@ static uint16_t decode_bits(const struct pci_dev *d)
 	return (uint16_t)bits;
 }
 
+/* Whatever it has left behind, the device keeps off memory and does not interrupt. */
+static void driver_gone(struct pci_dev *d)
+{
+	pci_irq_release_all(d);
+	pci_master_set(d, false);
+	d->driver = NULL;
+	d->priv = NULL;
+}
+
 static bool driver_try(const struct pci_driver *drv, struct pci_dev *d)
 {
 	uint16_t cmd = pci_read16(d, PCI_COMMAND);
@@ -51,14 +60,10 @@ static bool driver_try(const struct pci_driver *drv, struct pci_dev *d)
 		device_driver_set(&d->dev, &drv->base);
 		return true;
 	}
-	log_warn("%s refused a device: %s dev=%02x:%02x.%x id=%04x:%04x", drv->base.id,
-		 ray_strerror(err), PCI_BUS(d->bdf), PCI_DEV(d->bdf), PCI_FN(d->bdf), d->vendor,
-		 d->device);
-	/* Whatever probe left behind, the device keeps off memory. */
-	pci_irq_release_all(d);
+	log_warn("%s refused a device: %s dev=" PCI_BDF_FMT " id=%04x:%04x", drv->base.id,
+		 ray_strerror(err), PCI_BDF_ARGS(d->bdf), d->vendor, d->device);
+	driver_gone(d);
 	pci_write16(d, PCI_COMMAND, (uint16_t)(cmd & ~PCI_COMMAND_MASTER));
-	d->driver = NULL;
-	d->priv = NULL;
 	return false;
 }
 
@@ -96,10 +101,7 @@ int pci_driver_bind(struct pci_dev *d)
 void pci_driver_unbind(struct pci_dev *d)
 {
 	d->driver->remove(d);
-	pci_irq_release_all(d);
-	pci_master_set(d, false);
-	d->driver = NULL;
-	d->priv = NULL;
+	driver_gone(d);
 	device_driver_set(&d->dev, NULL);
 }
 

@@ -24,8 +24,7 @@ static void list_print(struct cmd_ctx *ctx)
 	pci_list_lock();
 	while (table_pass(&t)) {
 		pci_for_each (d) {
-			table_fmt(&t, "%02x:%02x.%x", PCI_BUS(d->bdf), PCI_DEV(d->bdf),
-				  PCI_FN(d->bdf));
+			table_fmt(&t, PCI_BDF_FMT, PCI_BDF_ARGS(d->bdf));
 			table_fmt(&t, "%04x:%04x", d->vendor, d->device);
 			table_fmt(&t, "%06x", d->class_code);
 			table_str(&t, d->driver ? d->driver->base.id : "-");
@@ -76,8 +75,8 @@ static void detail_print(struct cmd_ctx *ctx, const struct pci_dev *d)
 						       "bar3", "bar4", "bar5"};
 	uint16_t cmd = pci_read16(d, PCI_COMMAND);
 
-	cmd_printf(ctx, "%02x:%02x.%x %s: %s [%04x:%04x] revision %02x\n", PCI_BUS(d->bdf),
-		   PCI_DEV(d->bdf), PCI_FN(d->bdf), pci_vendor_name(d->vendor),
+	cmd_printf(ctx, PCI_BDF_FMT " %s: %s [%04x:%04x] revision %02x\n", PCI_BDF_ARGS(d->bdf),
+		   pci_vendor_name(d->vendor),
 		   pci_class_name(d->class_code), d->vendor, d->device, d->revision);
 	cmd_printf(ctx, "  subsystem %04x:%04x, driver %s, interrupts %s\n", d->sub_vendor,
 		   d->sub_device, d->driver ? d->driver->base.id : "none", irq_text(d));
@@ -104,7 +103,7 @@ static void detail_json(struct cmd_ctx *ctx, const struct pci_dev *d)
 	struct json j;
 
 	buf_sink_init(&b, text, sizeof(text));
-	sink_printf(&b.sink, "%02x:%02x.%x", PCI_BUS(d->bdf), PCI_DEV(d->bdf), PCI_FN(d->bdf));
+	sink_printf(&b.sink, PCI_BDF_FMT, PCI_BDF_ARGS(d->bdf));
 	json_init(&j, cmd_sink(ctx));
 	json_object(&j, NULL);
 	json_str(&j, "address", text);
@@ -173,8 +172,7 @@ static void pci_complete(struct cmd_complete *c, int arg)
 		struct buf_sink b;
 
 		buf_sink_init(&b, text, sizeof(text));
-		sink_printf(&b.sink, "%02x:%02x.%x", PCI_BUS(d->bdf), PCI_DEV(d->bdf),
-			    PCI_FN(d->bdf));
+		sink_printf(&b.sink, PCI_BDF_FMT, PCI_BDF_ARGS(d->bdf));
 		cmd_complete_add(c, text);
 	}
 	pci_list_unlock();

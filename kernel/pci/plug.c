@@ -53,9 +53,8 @@ unsigned int pci_plug(struct pci_dev *port)
 	unsigned int left = pci_assign(port, &found);
 
 	if (err || left || st.broken)
-		log_warn("not all of a card can be used: port=%02x:%02x.%x functions=%u broken=%u "
-			 "addresses_missing=%u", PCI_BUS(port->bdf), PCI_DEV(port->bdf),
-			 PCI_FN(port->bdf), st.devices, st.broken, left);
+		log_warn("not all of a card can be used: port=" PCI_BDF_FMT " functions=%u broken=%u "
+			 "addresses_missing=%u", PCI_BDF_ARGS(port->bdf), st.devices, st.broken, left);
 	pci_write16(port, PCI_COMMAND, pci_read16(port, PCI_COMMAND) | PCI_COMMAND_MEM |
 					       PCI_COMMAND_MASTER);
 	device_change_begin();

@@ -128,8 +128,7 @@ static int function_scan(struct scan *s, pci_bdf_t bdf, struct pci_dev *parent, 
 	bars_of(s->acc, d);
 	if (cut) {
 		s->st->broken++;
-		log_warn("capability list damaged: dev=%02x:%02x.%x", PCI_BUS(bdf), PCI_DEV(bdf),
-			 PCI_FN(bdf));
+		log_warn("capability list damaged: dev=" PCI_BDF_FMT, PCI_BDF_ARGS(bdf));
 	}
 	list_add_tail(&d->node, s->list);
 	s->st->devices++;
@@ -176,18 +175,28 @@ static int queue_run(struct scan *s)
 	return 0;
 }
 
+static struct scan *scan_create(const struct pci_access *a, struct list_head *list,
+				struct pci_scan_stats *st)
+{
+	struct scan *s = kzalloc(sizeof(*s), MEM_PCI);
+
+	*st = (struct pci_scan_stats){.devices = 0};
+	if (!s)
+		return NULL;
+	s->acc = a;
+	s->list = list;
+	s->st = st;
+	return s;
+}
+
 int pci_scan(const struct pci_access *a, unsigned int bus_last, struct list_head *list,
 	     struct pci_scan_stats *st)
 {
-	struct scan *s = kzalloc(sizeof(*s), MEM_PCI);
+	struct scan *s = scan_create(a, list, st);
 	int err;
 
 	if (!s)
 		return -RAY_ENOMEM;
-	*st = (struct pci_scan_stats){.devices = 0};
-	s->acc = a;
-	s->list = list;
-	s->st = st;
 	bus_add(s, 0, NULL);
 	err = queue_run(s);
 	for (unsigned int bus = 1; !err && bus <= bus_last && bus < BUSES; bus++) {
@@ -202,15 +211,11 @@ int pci_scan(const struct pci_access *a, unsigned int bus_last, struct list_head
 
 int pci_scan_below(struct pci_dev *port, struct list_head *list, struct pci_scan_stats *st)
 {
-	struct scan *s = kzalloc(sizeof(*s), MEM_PCI);
+	struct scan *s = scan_create(port->acc, list, st);
 	int err;
 
-	*st = (struct pci_scan_stats){.devices = 0};
 	if (!s)
 		return -RAY_ENOMEM;
-	s->acc = port->acc;
-	s->list = list;
-	s->st = st;
 	bus_add(s, port->secondary, port);
 	err = queue_run(s);
 	kfree(s);

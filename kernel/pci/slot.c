@@ -21,9 +21,6 @@
 		PCI_EXP_SLTSTA_DONE | PCI_EXP_SLTSTA_LINK_CHANGED)
 #define LOOKS_MAX 16u /* of a status that does not come to rest */
 
-#define SLOT_FMT     "%02x:%02x.%x"
-#define SLOT_ARGS(s) PCI_BUS((s)->port->bdf), PCI_DEV((s)->port->bdf), PCI_FN((s)->port->bdf)
-
 const char *slot_state_name(enum slot_state state)
 {
 	static const char *const names[] = {
@@ -77,7 +74,7 @@ static void control(const struct pci_slot *s, uint16_t clear, uint16_t set)
 	if (!(s->caps & PCI_EXP_SLTCAP_NO_DONE))
 		done = bit_wait(s, PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_DONE, COMMAND_NS);
 	if (!done)
-		log_warn("a slot does not answer: port=" SLOT_FMT, SLOT_ARGS(s));
+		log_warn("a slot does not answer: port=" PCI_BDF_FMT, PCI_BDF_ARGS(s->port->bdf));
 }
 
 static void light(const struct pci_slot *s, uint16_t how)
@@ -139,7 +136,8 @@ static void bring_up(struct pci_slot *s)
 	thread_sleep_until(time_now() + SETTLE_NS);
 	if (answers(s))
 		functions = pci_plug(s->port);
-	log_info("a card was plugged in: port=" SLOT_FMT " functions=%u", SLOT_ARGS(s), functions);
+	log_info("a card was plugged in: port=" PCI_BDF_FMT " functions=%u", PCI_BDF_ARGS(s->port->bdf),
+		 functions);
 	if (functions == 0) {
 		power_off(s, SLOT_OFF);
 		return;
@@ -150,7 +148,7 @@ static void bring_up(struct pci_slot *s)
 
 static void take_down(struct pci_slot *s, const char *why)
 {
-	log_info("a card goes: port=" SLOT_FMT " %s", SLOT_ARGS(s), why);
+	log_info("a card goes: port=" PCI_BDF_FMT " %s", PCI_BDF_ARGS(s->port->bdf), why);
 	pci_unplug(s->port);
 	power_off(s, slot_has_card(s) ? SLOT_OFF : SLOT_EMPTY);
 }
@@ -208,7 +206,7 @@ uint64_t slot_serve(struct pci_slot *s)
 	uint16_t events = events_take(s);
 
 	if (events & PCI_EXP_SLTSTA_FAULT)
-		log_err("a slot's power failed: port=" SLOT_FMT, SLOT_ARGS(s));
+		log_err("a slot's power failed: port=" PCI_BDF_FMT, PCI_BDF_ARGS(s->port->bdf));
 	look(s, events);
 	if (s->state == SLOT_ENDING)
 		return s->end_at;

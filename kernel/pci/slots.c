@@ -151,7 +151,7 @@ static int pci_slots_run(struct cmd_ctx *ctx, int argc, char **argv)
 		list_for_each_entry(s, &pci_slots, node) {
 			const struct pci_dev *d = s->port;
 
-			table_fmt(&t, "%02x:%02x.%x", PCI_BUS(d->bdf), PCI_DEV(d->bdf), PCI_FN(d->bdf));
+			table_fmt(&t, PCI_BDF_FMT, PCI_BDF_ARGS(d->bdf));
 			table_u64(&t, PCI_EXP_SLTCAP_NUMBER(s->caps));
 			table_str(&t, slot_has_card(s) ? "yes" : "no");
 			table_str(&t, slot_state_name(s->state));

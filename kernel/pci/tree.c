@@ -81,7 +81,6 @@ void pci_tree_enter(struct pci_dev *d)
 		d->dev.cls = DEVICE_BUS;
 	d->dev.attrs = attrs;
 	d->dev.bus = &bus;
-	ray_snprintf(d->dev.name, sizeof(d->dev.name), "%02x:%02x.%x", PCI_BUS(d->bdf),
-		     PCI_DEV(d->bdf), PCI_FN(d->bdf));
+	ray_snprintf(d->dev.name, sizeof(d->dev.name), PCI_BDF_FMT, PCI_BDF_ARGS(d->bdf));
 	device_add(&d->dev, d->parent ? &d->parent->dev : &root);
 }

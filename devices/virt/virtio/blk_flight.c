@@ -231,26 +231,23 @@ static void reap(struct vblk_flights *fs, bool tell)
 
 /*
  * Of what has ended. While the ring is empty, and its driver will notify of what comes, there is
- * nothing else to be done; else the queue is served.
+ * nothing else to be done; else, or while somebody serves the queue, it is served once more.
  */
 static void give_back(struct vblk_flights *fs)
 {
 	struct virtq *q = fs->q;
+	bool all = false;
 
-	/* Before the lock is tried: who has it looks at this after letting go. */
-	__atomic_fetch_or(&q->kicked, VIRTQ_KICK_ENDED, __ATOMIC_SEQ_CST);
-	if (unlikely(!fs->asleep) || !virtq_lock(q, true)) {
+	if (likely(fs->asleep) && virtq_lock(q, true)) {
+		all = q->enabled && !q->dev->broken && fs->asleep;
+		if (likely(all)) {
+			reap(fs, true);
+			virtq_flush(q);
+		}
+		virtq_unlock(q);
+	}
+	if (unlikely(!all))
 		virtq_run(q, true);
-		return;
-	}
-	__atomic_fetch_and(&q->kicked, ~VIRTQ_KICK_ENDED, __ATOMIC_SEQ_CST);
-	if (likely(q->enabled && !q->dev->broken && fs->asleep)) {
-		reap(fs, true);
-		virtq_flush(q);
-	} else {
-		q->kicked = VIRTQ_KICK_ALL;
-	}
-	virtq_unlock(q);
 }
 
 static void flight_done(struct block_req *io, int err)

@@ -96,7 +96,7 @@ static __noinline void more_turns(struct virtq *q, bool fast)
 
 static __force_inline void run(struct virtq *q, bool fast)
 {
-	__atomic_store_n(&q->kicked, VIRTQ_KICK_ALL, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->kicked, 1, __ATOMIC_RELAXED);
 	if (unlikely(turn(q, fast)))
 		more_turns(q, fast);
 }

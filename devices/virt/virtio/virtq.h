@@ -39,9 +39,6 @@ struct virtq_chain {
 	struct virtq_seg *seg;        /* out_count of the driver's, then in_count of the device's */
 };
 
-#define VIRTQ_KICK_ALL   1u /* look at everything */
-#define VIRTQ_KICK_ENDED 2u /* something has ended that the device keeps by itself */
-
 struct virtq {
 	struct spinlock lock;
 	struct virtio_dev *dev;
@@ -59,7 +56,7 @@ struct virtq {
 	uint16_t used_idx;    /* next entry of the used ring to fill */
 	uint16_t used_told;   /* used->idx as the driver sees it */
 	uint16_t signalled;   /* used_idx at the last look whether to interrupt */
-	volatile uint32_t kicked; /* VIRTQ_KICK_* */
+	volatile uint32_t kicked;
 	uint64_t turn;        /* descriptors left before somebody else is to have a turn */
 	uint64_t absent;      /* gpa that virtq_next() missed, for the I/O thread to make present */
 	uint32_t absent_len;  /* bytes; 0: none */
